@@ -1,0 +1,146 @@
+//! What was counted. Loss is never silent: each stage says what came in, what went out, and what it dropped and why.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
+        /// A thing that is counted. The name is stable: scripts and alarms rely on it.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Counter { $($(#[$doc])* $variant,)* }
+
+        impl Counter {
+            /// Every counter, in the order of the pipeline.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Stable name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Packets given to the point.
+    PacketsIn => "packets.in",
+    /// Octets given to the point.
+    OctetsIn => "octets.in",
+    /// Packets whose capture was cut short by the snapshot length.
+    PacketsCut => "packets.cut",
+    /// Link type that we don't know.
+    LinkUnknown => "drop.link_unknown",
+    /// Link, IP or transport header that doesn't parse.
+    Malformed => "drop.malformed",
+    /// A network protocol other than IP (ARP, LLDP, …).
+    NotIp => "drop.not_ip",
+    /// An IP protocol other than UDP and TCP.
+    NotTransport => "drop.not_transport",
+    /// IP fragments seen.
+    Fragments => "ip.fragments",
+    /// Datagrams put together from fragments.
+    Reassembled => "ip.reassembled",
+    /// Fragments thrown away: timed out, table full, or datagram too large.
+    FragmentsDropped => "drop.fragments",
+    /// Fragments whose octets overlap others with different content.
+    FragmentOverlap => "ip.fragment_overlap",
+    /// TCP segments seen.
+    Segments => "tcp.segments",
+    /// TCP octets that came out of order and were held back.
+    SegmentsHeld => "tcp.held",
+    /// Gaps in a TCP stream that were given up: octets the tap never saw.
+    TcpGaps => "tcp.gaps",
+    /// TCP segments that overlap earlier octets with different content.
+    TcpOverlap => "tcp.overlap",
+    /// TCP connections forgotten because the table was full.
+    TcpEvicted => "drop.tcp_evicted",
+    /// Octets of a stream thrown away because no message of a known protocol was found in them.
+    StreamUnparsed => "drop.stream_unparsed",
+    /// SIP messages read.
+    Sip => "sip.messages",
+    /// SIP messages that could not be read.
+    SipMalformed => "sip.malformed",
+    /// Calls begun.
+    Calls => "calls",
+    /// Calls forgotten because the table was full.
+    CallsEvicted => "drop.calls_evicted",
+    /// RTP packets of a known call.
+    Rtp => "rtp.packets",
+    /// RTCP packets of a known call.
+    Rtcp => "rtcp.packets",
+    /// Media packets of a call that no task selects: dropped in the core.
+    MediaUnselected => "drop.media_unselected",
+    /// Signalling messages of a call that no task selects: dropped in the core.
+    SignalUnselected => "drop.signal_unselected",
+    /// Text messages read.
+    Messages => "messages",
+    /// Text messages that no task selects: dropped in the core.
+    MessagesUnselected => "drop.messages_unselected",
+    /// Message bodies that could not be read as text.
+    MessagesUnreadable => "messages.unreadable",
+    /// Parts of long messages forgotten because their other parts never came.
+    PartsDropped => "drop.message_parts",
+    /// Flows (conversations of two transport addresses) begun.
+    Flows => "flows",
+    /// Flows whose name was seen.
+    FlowsNamed => "flows.named",
+    /// Flows that no task selects: dropped in the core.
+    FlowsUnselected => "drop.flows_unselected",
+    /// Flows forgotten because the table was full.
+    FlowsEvicted => "drop.flows_evicted",
+    /// Names read from DNS.
+    NamesDns => "names.dns",
+    /// Names read from TLS.
+    NamesTls => "names.tls",
+    /// Names read from QUIC.
+    NamesQuic => "names.quic",
+    /// Names read from HTTP.
+    NamesHttp => "names.http",
+    /// UDP datagrams of no protocol that we read.
+    UdpOther => "drop.udp_other",
+    /// IRI released.
+    Iri => "product.iri",
+    /// CC released.
+    Cc => "product.cc",
+    /// Call records released, to be sealed.
+    CallRecords => "product.call_records",
+    /// Sessions that a criterion left out of an otherwise matching task.
+    CriterionUnmet => "match.criterion_unmet",
+    /// Sessions outside the task's window.
+    OutsideWindow => "match.outside_window",
+    /// Sessions of a task that its ceiling has suspended.
+    Suspended => "match.suspended",
+    /// A bug: the packet that met it was dropped, the run went on.
+    Contained => "bug.contained",
+}
+
+/// A value for each [`Counter`].
+#[derive(Clone, Debug)]
+pub struct Counters([u64; Counter::ALL.len()]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self([0; Counter::ALL.len()])
+    }
+}
+
+impl Counters {
+    /// Adds one.
+    #[inline]
+    pub fn count(&mut self, what: Counter) {
+        self.add(what, 1);
+    }
+
+    /// Adds `n`.
+    #[inline]
+    pub fn add(&mut self, what: Counter, n: u64) {
+        self.0[what as usize] = self.0[what as usize].saturating_add(n);
+    }
+
+    /// The value so far.
+    pub fn get(&self, what: Counter) -> u64 {
+        self.0[what as usize]
+    }
+
+    /// Names and values of all that are not zero, in the order of the pipeline.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        Counter::ALL.iter().map(|c| (c.name(), self.get(*c))).filter(|(_, n)| *n > 0)
+    }
+}

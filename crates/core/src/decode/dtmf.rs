@@ -1,0 +1,1 @@
+//! DTMF digits and tones in RTP (RFC 4733).

@@ -1,0 +1,33 @@
+//! Octets to borrowed messages. Stateless: a decoder sees one buffer and keeps nothing. One file and one fuzz target
+//! a protocol; each is a pure function that never panics, whatever the octets.
+//!
+//! To add a protocol: copy the shape of `http.rs`, add its `mod` line here, its body to `fuzz.rs`, its target to
+//! `fuzz/`, and its arm to `session/mod.rs`.
+
+pub(crate) mod dns;
+pub(crate) mod dtmf;
+pub(crate) mod http;
+pub(crate) mod ip;
+pub(crate) mod link;
+pub(crate) mod quic;
+pub(crate) mod rtcp;
+pub(crate) mod rtp;
+pub(crate) mod sdp;
+pub(crate) mod sip;
+pub(crate) mod smpp;
+pub(crate) mod sms;
+pub(crate) mod tls;
+pub(crate) mod transport;
+
+/// What a stream decoder says of the octets at the head of a TCP stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Framing {
+    /// The first `n` octets are one whole message.
+    Message(usize),
+    /// The first `n` octets are not a message (a keep-alive, octets before the first message of a stream joined late).
+    Skip(usize),
+    /// So far it may be one of ours; more octets must come.
+    NeedMore,
+    /// Not this protocol, or damaged beyond resynchronisation.
+    Foreign,
+}

@@ -1,0 +1,1 @@
+//! Target identifiers: parse, normalise, compare (TS 103 280).

@@ -1,0 +1,1 @@
+//! Keywords: fold a text, find words in it.

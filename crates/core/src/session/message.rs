@@ -1,0 +1,1 @@
+//! Text messages: parts joined, addresses read.

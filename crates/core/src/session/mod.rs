@@ -1,0 +1,127 @@
+//! Messages to events. State is bounded, time comes from packets, identifiers are owned and payload is not.
+//!
+//! [`Sessions`] takes datagrams and streams apart by protocol and keeps one table a kind of session; what happens is
+//! told to an [`Observer`]: the point (which matches and releases), or the development tool `inspect` (which prints).
+
+pub(crate) mod call;
+pub(crate) mod message;
+pub(crate) mod quic;
+pub(crate) mod reassembly;
+pub(crate) mod web;
+
+use crate::counters::Counter;
+use crate::decode::{rtp, sip};
+use crate::matching::Selection;
+use crate::packet::{Endpoint, Seen, Time, Transport};
+use crate::product::{Party, Side};
+
+/// What changed in a call by one signalling message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Change {
+    /// The first INVITE.
+    Begin,
+    /// The first 180 or 183.
+    Ringing,
+    /// The first 2xx to INVITE.
+    Answer,
+    /// A later offer or answer moved the media or changed the direction (re-INVITE, UPDATE).
+    Media,
+    /// BYE, CANCEL of an unanswered call, or a final failure.
+    End,
+    /// Nothing that a record tells: a retransmission, 100, ACK, PRACK, a challenge that is tried again, …
+    Nothing,
+}
+
+/// How a text was carried.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum TextVia {
+    /// SIP MESSAGE with a text body (RFC 3428).
+    Sip,
+    /// SIP MESSAGE with `application/vnd.3gpp.sms` (TS 24.341).
+    Ims,
+    /// SMPP.
+    Smpp,
+}
+
+impl TextVia {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sip => "sip",
+            Self::Ims => "ims",
+            Self::Smpp => "smpp",
+        }
+    }
+}
+
+/// One text message, whole: parts are already joined.
+pub(crate) struct Text<'a> {
+    pub(crate) via: TextVia,
+    /// Identities: From/To/Request-URI/P-Asserted-Identity for SIP, Originator/Recipient for short messages.
+    pub(crate) parties: &'a [Party],
+    /// `None` when the body is binary or of an unknown alphabet.
+    pub(crate) text: Option<&'a str>,
+    /// Parts that the message was sent in.
+    pub(crate) parts: u8,
+    /// Some parts never came.
+    pub(crate) partial: bool,
+    /// When the first part was seen.
+    pub(crate) start: Time,
+}
+
+/// How a name was seen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum NameVia {
+    Dns,
+    Tls,
+    Quic,
+    Http,
+    HttpConnect,
+}
+
+impl NameVia {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Quic => "quic",
+            Self::Http => "http",
+            Self::HttpConnect => "http-connect",
+        }
+    }
+}
+
+/// A conversation of two transport addresses: a TCP connection, a QUIC connection, a DNS exchange.
+pub(crate) struct Flow {
+    /// Who began it (SYN, first packet, DNS query).
+    pub(crate) client: Endpoint,
+    pub(crate) server: Endpoint,
+    pub(crate) transport: Transport,
+    pub(crate) start: Time,
+    pub(crate) last: Time,
+    pub(crate) packets: u64,
+    pub(crate) octets: u64,
+    /// A name was seen.
+    pub(crate) named: bool,
+    /// The tasks that select it.
+    pub(crate) selection: Selection,
+}
+
+/// Hears of everything that sessions find out. Most of it is then dropped: see `point.rs`.
+pub(crate) trait Observer {
+    /// A signalling message of `call` was read and the call's facts brought up to date.
+    fn signal(&mut self, call: &mut call::Call, change: Change, message: &sip::Message<'_>, seen: &Seen<'_>);
+    /// An RTP packet of `call`; `stream` is an index into `call.streams`, whose statistics already hold the packet.
+    fn rtp(&mut self, call: &mut call::Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>);
+    /// An RTCP packet of `call`, sent by `side`.
+    fn rtcp(&mut self, call: &mut call::Call, side: Side, seen: &Seen<'_>);
+    /// The call leaves the table, once, after its end and a while for stragglers; `end_reason` is set.
+    fn call_closed(&mut self, call: &mut call::Call, now: Time);
+    /// A whole text message. `seen` is that of the part that completed it.
+    fn text(&mut self, text: &Text<'_>, seen: &Seen<'_>);
+    /// A host name was seen in `flow`: as it stood on the wire, without final dot.
+    fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
+    /// The flow has ended, or was forgotten.
+    fn flow_closed(&mut self, flow: &mut Flow, now: Time);
+    /// Counts.
+    fn count(&mut self, what: Counter, n: u64);
+}

@@ -1,0 +1,1 @@
+//! QUIC connections: CRYPTO frames put together until the ClientHello is whole.

@@ -1,0 +1,1 @@
+//! IP fragments and TCP segments put back together, within limits.

@@ -1,0 +1,1 @@
+//! TLS and HTTP streams: names in them.

@@ -1,4 +1,4 @@
-"""The core, as Python sees it. This list is the whole boundary: no packet that a task didn't select comes through it."""
+"""The core, as Python sees it. This list is the whole boundary: no packet that no task selected comes through it."""
 
 from typing import Literal
 

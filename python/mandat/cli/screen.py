@@ -61,7 +61,7 @@ class Screen:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "none") -> None:
         """A table on a terminal, tab-separated lines elsewhere. A column named `>x` is set to the right."""
-        cells = [["–" if cell is None else _plain(cell) for cell in row] for row in rows]
+        cells = [["–" if cell is None else self.plain(cell) for cell in row] for row in rows]
         heads = [column.removeprefix(">") for column in columns]
         if not self.rich:
             for line in [heads, *cells]:
@@ -76,6 +76,12 @@ class Screen:
         for line in cells:
             self.say(_line(line, widths, right))
 
+    def plain(self, cell: object) -> str:
+        """As text without control characters: what a terminal would obey must not come from a captured name."""
+        grouped = self.rich and isinstance(cell, int) and not isinstance(cell, bool)
+        text = f"{cell:,}" if grouped else str(cell)
+        return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
     def banner(self, site: "Site") -> None:
         """Says on every screen that a lab site is one."""
         if site.lab:
@@ -88,10 +94,11 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
     return "  ".join(padded).rstrip()
 
 
-def _plain(cell: object) -> str:
-    """As text, without control characters: what a terminal would obey must not come from a captured name."""
-    text = f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def actor() -> str:
+    """Who is at the keyboard, as the log names them: MANDAT_ACTOR, or the login name."""
+    from getpass import getuser
+
+    return os.environ.get("MANDAT_ACTOR") or getuser()
 
 
 def screen_option(command: Command) -> Command:

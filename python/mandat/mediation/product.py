@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from mandat.errors import StoreError, UsageError
 from mandat.mediation.index import Service, Session, liids, read_index, sessions
 from mandat.mediation.keys import decrypt
-from mandat.mediation.recording import Opened, Recording, open_recording, read_recording, recordings
+from mandat.mediation.recording import (
+    Opened,
+    Recording,
+    copy_recording,
+    open_recording,
+    read_recording,
+    recordings,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,6 +52,20 @@ class Reader:
                 self._record("search", label, len(of_label), "list.recording")
             found += of_label
         return found
+
+    def recording(self, liid: str, cin: int) -> Recording:
+        """What one recording says of itself."""
+        self._labels(liid)
+        found = read_recording(self._product, liid, cin)
+        self._record("search", liid, 1, "show.recording")
+        return found
+
+    def copy(self, liid: str, cin: int, output: Path) -> int:
+        """Copies a recording, still encrypted, with its description; returns how many files."""
+        self._labels(liid)
+        found = read_recording(self._product, liid, cin)
+        self._record("export", liid, len(found.segments), "export.recording")
+        return copy_recording(self._product, found, output)
 
     # ------------------------------------------------------------ with a key
 

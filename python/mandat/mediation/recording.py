@@ -8,6 +8,7 @@ under a hidden name and appear whole.
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -165,6 +166,17 @@ def open_recording(product: Path, recording: Recording, identities: "Sequence[Id
     return opened
 
 
+def copy_recording(product: Path, recording: Recording, output: Path) -> int:
+    """Copies the encrypted segments and the description to `output`; each is checked on the way."""
+    directory = _directory(product, recording.liid, recording.cin)
+    _make_output(output)
+    paths = [_checked(directory, segment) for segment in recording.segments]
+    for path in [directory / "recording.json", *paths]:
+        with _appearing(output / path.name) as temporary:
+            shutil.copyfile(path, temporary)
+    return len(paths) + 1
+
+
 def _join_evidence(
     directory: Path,
     segments: list[SegmentFile],
@@ -208,7 +220,7 @@ def _join_sound(
 
 
 def _frame(segment: SegmentFile) -> int:
-    """Where on the time line a segment of sound begins: `000012.wav.age`, or `000012-04000.wav.age` for a later part."""
+    """Where on the time line a segment of sound begins: `000012.wav.age`; a later part is `000012-04000.wav.age`."""
     if not (found := SOUND_NAME.fullmatch(segment.file)):
         raise StoreError("recording_damaged", "a recording lists a file that is not of this program's making")
     return int(found[1]) * SEGMENT_FRAMES + int(found[2] or 0)

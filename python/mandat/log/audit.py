@@ -39,7 +39,7 @@ def read_checkpoint(directory: Path, verifier: Verifier) -> tuple[Checkpoint, by
 
 
 def check_extends(directory: Path, verifier: Verifier, older: bytes, current: Checkpoint) -> None:
-    """Refuse a log that is shorter than an older checkpoint of it, or doesn't start with what that one signed."""
+    """Refuse a log that is shorter than an older checkpoint of it, or doesn't start with what it signed."""
     head = Checkpoint.open(older, verifier)
     tiles = Tiles(directory, current.size)
     if head.size > current.size:

@@ -5,11 +5,11 @@
     D_i    = base64url(JSON([salt, name, value]))                    shape of an SD-JWT disclosure, RFC 9901
     commit = SHA256("li/commit/v1\\n" || r[32] || sorted(SHA256(D_1) … SHA256(D_n)))
 
-Salt and r come from the operating system. Once they are destroyed an entry says nothing for ever, while tree
-and proofs stay as they are.
+Salt and r come from the operating system. Once they are destroyed an entry says nothing for ever, while
+tree and proofs stay as they are.
 
-Not done: fixed slots per epoch filled with provable dummies. Until then the number of entries, and the minute of
-each, can be seen by whoever sees the tiles.
+Not done: fixed slots per epoch filled with provable dummies. Until then the number of entries, and the
+minute of each, can be seen by whoever sees the tiles.
 """
 
 import hmac

@@ -1,4 +1,4 @@
-"""Signed notes, verifier keys, Ed25519 signatures (C2SP signed-note), with the verdicts of Go's x/mod note."""
+"""Signed notes, verifier keys, Ed25519 signatures (C2SP signed-note), with the verdicts of Go's reader."""
 
 import binascii
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""Authority: what a warrant says, who approved it, what the policy allows, and the task that follows from it."""
+"""Authority: what a warrant says, who approved it, what the policy allows, and the task that follows."""
 
 from mandat.warrant.approvals import Approval, Approver, parse_approval, sign
 from mandat.warrant.model import AnyWarrant, Warrant, WarrantKind, instant, parse_warrant

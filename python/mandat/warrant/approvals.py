@@ -1,4 +1,7 @@
-"""Approvals: detached Ed25519 signatures over a warrant's canonical octets, by distinct people, none the requester."""
+"""Approvals: detached Ed25519 signatures over a warrant's canonical octets.
+
+They are by distinct people whose keys the site pins, and none of them is the requester.
+"""
 
 import binascii
 import unicodedata
@@ -55,19 +58,21 @@ def trust(approvers: Sequence[Approver]) -> dict[str, Verifier]:
             verifier = Verifier.parse(approver.vkey)
         except LogFault as fault:
             raise SiteError("approver_key", f"an approver's key is wrong: {fault.message}") from None
-        name = folded(approver.name)
-        if name in found or any(verifier.public == other.public for other in found.values()):
+        if any(
+            folded(approver.name) == folded(name) or verifier.public == other.public
+            for name, other in found.items()
+        ):
             raise SiteError(
                 "approver_twice",
                 "two pinned approvers share a name or a key",
                 advice="Pin one key for each person.",
             )
-        found[name] = verifier
+        found[approver.name] = verifier
     return found
 
 
 def verify(warrant: Warrant, approval: Approval, pinned: dict[str, Verifier]) -> None:
-    """Refuse an approval that isn't by a pinned approver other than the requester, over exactly this warrant."""
+    """Refuse what isn't an approval of exactly this warrant by a pinned approver other than the requester."""
     # (1) not by the requester
     if folded(approval.approver) == folded(warrant.terms.requester):
         raise Refusal(
@@ -77,7 +82,7 @@ def verify(warrant: Warrant, approval: Approval, pinned: dict[str, Verifier]) ->
             advice="Have somebody else approve it.",
         )
     # (2) by a person whose key the site pins, with that very key
-    verifier = pinned.get(folded(approval.approver))
+    verifier = pinned.get(approval.approver)
     if verifier is None or verifier.vkey != approval.key:
         raise Refusal(
             "approver_unknown",

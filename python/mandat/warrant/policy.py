@@ -1,4 +1,4 @@
-"""What the site's policy allows. A warrant that asks for more is refused as a whole, never cut down to fit."""
+"""What the site's policy allows. A warrant that asks for more is refused whole, never cut down to fit."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""From a warrant to a task: the states that a warrant passes, and the bundle that the point checks for itself.
+"""From a warrant to a task: the states that a warrant passes, and the bundle that the point checks itself.
 
 A bundle holds the warrant's own octets. Nothing is derived from them here, so nothing can be widened here.
 """

@@ -3,8 +3,8 @@
 Every act goes through here, and two orders hold throughout:
 
 * Starting waits for the log. A warrant is active only after its `activate` entry is signed for and on disk.
-* Stopping doesn't. A warrant that ends is marked so first and logged then; what a crash left unlogged the next
-  `expire` logs.
+* Stopping doesn't. A warrant that ends is marked so first and logged then; what a crash left unlogged, the
+  next `expire` logs.
 """
 
 import getpass
@@ -28,6 +28,7 @@ from mandat.log import (
     Openings,
     Report,
     Tiles,
+    Verifier,
     audit,
     check_extends,
     read_checkpoint,
@@ -152,7 +153,7 @@ class Site:
     # ------------------------------------------------------------ log
 
     def record(self, kind: str, liid: str, **fields: Value) -> int:
-        """Log an act; when this returns it is signed for and on disk. A suspension also takes the task out of force."""
+        """Log an act; on return it is signed for and on disk. A suspension also ends the task, before it is logged."""
         if Kind(kind) is Kind.SUSPEND:
             found = self._registry.load(liid)
             found.standing.state = move(liid, found.standing.state, State.SUSPENDED)
@@ -188,7 +189,10 @@ class Site:
         warrant = parse_warrant(document)
         policy.check(warrant, self.config.policy)
         policy.check_not_over(warrant, _moment(now_ns))
-        if self._registry.has(warrant.liid):
+        # The log remembers a LIID even when its files are gone.
+        if self._registry.has(warrant.liid) or any(
+            event.fields()["kind"] in (Kind.ACTIVATE, Kind.DEACTIVATE) for event in self.events(warrant.liid)
+        ):
             raise Refusal(
                 "liid_taken",
                 "this LIID is in use",
@@ -236,7 +240,7 @@ class Site:
         return self.show(liid)
 
     def expire(self, now_ns: int | None = None) -> list[str]:
-        """End every warrant whose window is over, and log what a crash left unlogged. Gives the LIIDs that ended."""
+        """End each warrant whose window is over, and log what a crash left unlogged. Gives the LIIDs that ended."""
         ended = []
         for liid in self._registry.liids():
             try:

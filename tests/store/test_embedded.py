@@ -24,7 +24,9 @@ def file_of(store: EmbeddedStore, tmp_path: Path, segment: Segment) -> Path:
     return tmp_path / "records" / segment.liid / segment.path
 
 
-def test_a_row_is_found_from_both_sides_with_its_place(store: EmbeddedStore, sealed_batch: SealedBatch) -> None:
+def test_a_row_is_found_from_both_sides_with_its_place(
+    store: EmbeddedStore, sealed_batch: SealedBatch
+) -> None:
     segment = store.put("LI-2", "2026-06", sealed_batch([(A, B), (B, C), (C, A), (B, B)]))
     rows = list(store.find("LI-2", "2026-06", A, BEFORE, AFTER))
     assert [(row.index, row.sealed) for row in rows] == [(0, b"sealed 0"), (2, b"sealed 2")]
@@ -37,7 +39,9 @@ def test_the_window_holds_its_start_and_not_its_end(store: EmbeddedStore, sealed
     assert [row.index for row in rows] == [0, 1]
 
 
-def test_rows_of_another_warrant_or_period_are_not_found(store: EmbeddedStore, sealed_batch: SealedBatch) -> None:
+def test_rows_of_another_warrant_or_period_are_not_found(
+    store: EmbeddedStore, sealed_batch: SealedBatch
+) -> None:
     store.put("LI-2", "2026-06", sealed_batch([(A, B)]))
     assert not list(store.find("LI-3", "2026-06", A, BEFORE, AFTER))
     assert not list(store.find("LI-2", "2026-07", A, BEFORE, AFTER))
@@ -68,7 +72,9 @@ def test_one_damaged_segment_is_named_and_the_others_are_read(
     assert {fault.code for fault in store.verify("LI-2")} == {"segment_damaged", "segment_missing"}
 
 
-def test_one_altered_octet_is_found_by_verify(store: EmbeddedStore, sealed_batch: SealedBatch, tmp_path: Path) -> None:
+def test_one_altered_octet_is_found_by_verify(
+    store: EmbeddedStore, sealed_batch: SealedBatch, tmp_path: Path
+) -> None:
     segment = store.put("LI-2", "2026-06", sealed_batch([(A, B)]))
     assert not store.verify("LI-2")
     path = file_of(store, tmp_path, segment)

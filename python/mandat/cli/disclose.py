@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mandat.cli.screen import Screen, actor, site_option
+from mandat.cli.screen import Screen, site_option
 from mandat.cli.sessions import clock
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def disclose(screen: Screen, site: "Site", liid: str, output: Path | None) -> in
     """
     from mandat.records.disclose import disclose as open_records
 
-    found = open_records(site, liid, actor(), time.time_ns())
+    found = open_records(site, liid, time.time_ns())
     for fault in found.damaged:
         screen.note(f"warning: {fault}")
     for period in found.missing_keys:
@@ -45,7 +45,9 @@ def disclose(screen: Screen, site: "Site", liid: str, output: Path | None) -> in
     if output is not None:
         _encrypt(site, found, output)
         result = {"file": str(output), "records": len(found.records), "digest": found.digest}
-        screen.result(result, text=lambda: screen.say(f"{len(found.records)} records written to {output}, encrypted"))
+        screen.result(
+            result, text=lambda: screen.say(f"{len(found.records)} records written to {output}, encrypted")
+        )
     else:
         screen.result(found, text=lambda: show(screen, found))
     return 8 if found.damaged else 0
@@ -70,6 +72,6 @@ def _encrypt(site: "Site", found: "Disclosure", output: Path) -> None:
 
     from mandat.cli.exporting import private_file
 
-    recipients = [x25519.Recipient.from_str(key) for key in site.warrant(found.liid).terms.recipients]
+    recipients = [x25519.Recipient.from_str(key) for key in site.authority(found.liid).terms.recipients]
     with private_file(output) as file:
         file.write(encrypt(found.lines(), recipients))

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mandat.cli.screen import Screen, actor
+from mandat.cli.screen import Screen
 from mandat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ def export_rows(
     from mandat.mediation.product import Reader
 
     if output is None and form == "arrow" and sys.stdout.isatty():
-        raise UsageError("binary_to_terminal", "an Arrow stream is nothing for a terminal", advice="give -o FILE")
-    reader, keys = Reader(site, actor()), read_identities(identity)
+        raise UsageError(
+            "binary_to_terminal", "an Arrow stream is nothing for a terminal", advice="give -o FILE"
+        )
+    reader, keys = Reader(site), read_identities(identity)
     if form == "jsonl":
         rows = reader.rows(Service(service), liid, keys, purpose="export")
         with _sink(output) as file:

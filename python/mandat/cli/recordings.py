@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mandat.cli.screen import Screen, actor, site_option
+from mandat.cli.screen import Screen, site_option
 from mandat.cli.sessions import identity_option
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def list_(screen: Screen, site: "Site", liid: str | None) -> None:
     """List recordings with expected, seen, written and lost packets."""
     from mandat.mediation.product import Reader
 
-    found = Reader(site, actor()).recordings(liid)
+    found = Reader(site).recordings(liid)
     screen.result({"recordings": found}, text=lambda: table(screen, found))
 
 
@@ -48,7 +48,7 @@ def show(screen: Screen, site: "Site", liid: str, cin: int) -> None:
     """Show one recording, stream by stream, with its gaps."""
     from mandat.mediation.product import Reader
 
-    found = Reader(site, actor()).recording(liid, cin)
+    found = Reader(site).recording(liid, cin)
     screen.result(found, text=lambda: _streams(screen, found))
 
 
@@ -61,7 +61,7 @@ def export(screen: Screen, site: "Site", liid: str, cin: int, output: Path) -> N
     """Copy a recording as it is, still encrypted, with its description."""
     from mandat.mediation.product import Reader
 
-    copied = Reader(site, actor()).copy(liid, cin, output)
+    copied = Reader(site).copy(liid, cin, output)
     result = {"directory": str(output), "files": copied}
     screen.result(result, text=lambda: screen.say(f"{copied} files copied to {output}, still encrypted"))
 
@@ -82,7 +82,7 @@ def open_(screen: Screen, site: "Site", liid: str, cin: int, identity: Path, out
     from mandat.mediation.keys import read_identities
     from mandat.mediation.product import Reader
 
-    opened = Reader(site, actor()).open(liid, cin, read_identities(identity), output)
+    opened = Reader(site).open(liid, cin, read_identities(identity), output)
     for fault in opened.damaged:
         screen.note(f"warning: {fault}")
     screen.result(opened, text=lambda: _opened(screen, opened))
@@ -92,7 +92,18 @@ def open_(screen: Screen, site: "Site", liid: str, cin: int, identity: Path, out
 def table(screen: Screen, found: "list[Recording]") -> None:
     """Recordings, a line each."""
     screen.table(
-        ["LIID", ">CIN", "START", "CODEC", ">EXPECTED", ">SEEN", ">WRITTEN", ">LOST ON WIRE", ">DROPPED", "COMPLETE"],
+        [
+            "LIID",
+            ">CIN",
+            "START",
+            "CODEC",
+            ">EXPECTED",
+            ">SEEN",
+            ">WRITTEN",
+            ">LOST ON WIRE",
+            ">DROPPED",
+            "COMPLETE",
+        ],
         [
             (
                 r.liid,

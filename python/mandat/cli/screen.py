@@ -94,13 +94,6 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
     return "  ".join(padded).rstrip()
 
 
-def actor() -> str:
-    """Who is at the keyboard, as the log names them: MANDAT_ACTOR, or the login name."""
-    from getpass import getuser
-
-    return os.environ.get("MANDAT_ACTOR") or getuser()
-
-
 def screen_option(command: Command) -> Command:
     """Gives a command `--json`, and a `Screen` as its first argument."""
 
@@ -120,7 +113,8 @@ def site_option(command: Command) -> Command:
 
         from mandat.site import Site
 
-        site = Site.open(Path(site_path))
+        # Who acts, as the log names them: MANDAT_ACTOR, or else the login name.
+        site = Site.open(Path(site_path), os.environ.get("MANDAT_ACTOR"))
         screen.banner(site)
         return command(screen, site, *args, **kwargs)
 

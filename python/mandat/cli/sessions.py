@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mandat.cli.screen import Screen, actor, site_option
+from mandat.cli.screen import Screen, site_option
 
 if TYPE_CHECKING:
     from mandat.mediation.index import Session
     from mandat.site import Site
 
-PLUMBING = frozenset({"liid", "cin", "sequence", "service", "target", "call_id", "parties", "asserted", "form"})
+PLUMBING = frozenset(
+    {"liid", "cin", "sequence", "service", "target", "call_id", "parties", "asserted", "form"}
+)
 """Columns that `show` leaves to `--json`: a person doesn't read them."""
 
 identity_option = click.option(
@@ -45,7 +47,7 @@ def session_group(service: str, noun: str, examples: str) -> click.Group:
         from mandat.mediation.index import Service
         from mandat.mediation.product import Reader
 
-        found = Reader(site, actor()).sessions(Service(service), liid)
+        found = Reader(site).sessions(Service(service), liid)
         screen.result({noun: found}, text=lambda: _table(screen, found, noun))
 
     @group.command()
@@ -59,16 +61,22 @@ def session_group(service: str, noun: str, examples: str) -> click.Group:
         from mandat.mediation.keys import read_identities
         from mandat.mediation.product import Reader
 
-        rows = Reader(site, actor()).rows(Service(service), liid, read_identities(identity), cin=cin)
+        rows = Reader(site).rows(Service(service), liid, read_identities(identity), cin=cin)
         screen.result({"records": rows}, text=lambda: _records(screen, rows))
 
     @group.command()
     @click.argument("liid")
     @identity_option
-    @click.option("--format", "form", type=click.Choice(["jsonl", "arrow"]), default="jsonl", show_default=True)
-    @click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; standard output otherwise.")
+    @click.option(
+        "--format", "form", type=click.Choice(["jsonl", "arrow"]), default="jsonl", show_default=True
+    )
+    @click.option(
+        "-o", "--output", type=click.Path(path_type=Path), help="A file; standard output otherwise."
+    )
     @site_option
-    def export(screen: Screen, site: "Site", liid: str, identity: Path, form: str, output: Path | None) -> None:
+    def export(
+        screen: Screen, site: "Site", liid: str, identity: Path, form: str, output: Path | None
+    ) -> None:
         """Write all records of a label, opened, as JSON lines or as an Arrow IPC stream."""
         from mandat.cli.exporting import export_rows
 
@@ -80,7 +88,10 @@ def session_group(service: str, noun: str, examples: str) -> click.Group:
 def _table(screen: Screen, found: "list[Session]", noun: str) -> None:
     screen.table(
         ["LIID", ">CIN", "FIRST", "LAST", "EVENT", "MATCHED BY", ">RECORDS"],
-        [(s.liid, s.cin, clock(s.first), clock(s.last), s.event, s.matched or "criterion", s.records) for s in found],
+        [
+            (s.liid, s.cin, clock(s.first), clock(s.last), s.event, s.matched or "criterion", s.records)
+            for s in found
+        ],
         empty=f"no {noun}",
     )
 

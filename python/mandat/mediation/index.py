@@ -87,7 +87,9 @@ def sessions(product: Path, liid: str, service: Service) -> list[Session]:
     rows = [entry.row for entry in read_index(product / liid / "iri") if entry.row.service is service]
     for row in sorted(rows, key=lambda row: (row.ts, row.sequence)):
         if (session := found.get(row.cin)) is None:
-            found[row.cin] = Session(liid, row.cin, service, row.ts, row.ts, 1, row.event, row.matched, row.criterion)
+            found[row.cin] = Session(
+                liid, row.cin, service, row.ts, row.ts, 1, row.event, row.matched, row.criterion
+            )
             continue
         session.last, session.event = row.ts, row.event
         session.records += 1

@@ -24,11 +24,10 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """The product of one site, as a named person reads it."""
+    """The product of one site, as the person reads it whom the site knows as its actor."""
 
-    def __init__(self, site: "Site", actor: str) -> None:
+    def __init__(self, site: "Site") -> None:
         self._site = site
-        self._actor = actor
         self._product = site.root / "product"
 
     # ------------------------------------------------------------ without a key
@@ -122,7 +121,9 @@ class Reader:
             return known
         if liid not in known:
             raise UsageError(
-                "no_product", f"there is no product under {liid}", advice="mandat warrant list shows the labels"
+                "no_product",
+                f"there is no product under {liid}",
+                advice="mandat warrant list shows the labels",
             )
         return [liid]
 
@@ -133,14 +134,16 @@ class Reader:
 
     def _texts(self, liid: str, identities: "Sequence[Identity]") -> dict[int, str]:
         files = sorted((self._product / liid / "texts").glob("*.arrow.age"))
-        return {row["cin"]: row["text"] for table in self._tables(files, identities) for row in table.to_pylist()}
+        return {
+            row["cin"]: row["text"] for table in self._tables(files, identities) for row in table.to_pylist()
+        }
 
     def _tables(self, files: list[Path], identities: "Sequence[Identity]") -> "Iterator[pa.Table]":
         for path in files:
             yield _table(path, decrypt(path, identities))
 
     def _record(self, kind: str, liid: str, count: int, what: str) -> None:
-        self._site.record(kind, liid=liid, count=count, what=what, actor=self._actor)
+        self._site.record(kind, liid=liid, count=count, what=what)
 
 
 def _table(path: Path, octets: bytes) -> "pa.Table":

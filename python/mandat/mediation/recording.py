@@ -143,7 +143,9 @@ def read_recording(product: Path, liid: str, cin: int) -> Recording:
         ) from None
 
 
-def open_recording(product: Path, recording: Recording, identities: "Sequence[Identity]", output: Path) -> Opened:
+def open_recording(
+    product: Path, recording: Recording, identities: "Sequence[Identity]", output: Path
+) -> Opened:
     """Decrypts a recording into `output`: one .pcapng and, where there is sound, one .wav.
 
     A segment that is missing, altered or damaged is left out and told; its place in the sound is silence, marked.
@@ -262,7 +264,10 @@ def _appearing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as fault:
         raise StoreError(
-            "disk_write", fault.strerror or "can't write", where=str(path), advice="free some space, then try again"
+            "disk_write",
+            fault.strerror or "can't write",
+            where=str(path),
+            advice="free some space, then try again",
         ) from None
     finally:
         temporary.unlink(missing_ok=True)

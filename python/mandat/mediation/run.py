@@ -85,7 +85,10 @@ class Runner:
         self._store: EmbeddedStore | None = None
         self._keys_given: set[str] = set()
         self.report.ended = site.expire(now_ns)  # (1)
-        admissions = site.admissions(now_ns)
+        admissions, withheld = site.offers(now_ns)
+        self.report.refused = [Refused(refusal.where, refusal.code, refusal.message) for refusal in withheld]
+        if not admissions and withheld:
+            raise withheld[0]
         if not admissions:
             raise Refusal(
                 "nothing_in_force",
@@ -99,7 +102,9 @@ class Runner:
             self._admit(admission)
         if not self._numbers:
             first = self.report.refused[0]
-            raise Refusal(first.code, first.message, where=first.liid, advice="mandat warrant show tells more")
+            raise Refusal(
+                first.code, first.message, where=first.liid, advice="mandat warrant show tells more"
+            )
 
     def _admit(self, admission: Any) -> None:
         liid, kind = admission.liid, admission.kind
@@ -212,13 +217,15 @@ class Runner:
             liid,
             Numbers(int(task["next_cin"]), result.next_sequence, begun.sessions + result.sessions),
         )
+        sequence = {}
+        if result.iri:
+            sequence = {"first_seq": result.first_sequence, "last_seq": result.next_sequence - 1}
         self.site.record(
             "match-summary",
             liid=liid,
             run=self.report.run,
             count=result.call_records or result.iri,
-            first_seq=result.first_sequence,
-            last_seq=max(result.first_sequence, result.next_sequence - 1),
+            **sequence,
         )
         if result.suspended:
             self.site.record("suspend", liid=liid, purpose="ceiling")

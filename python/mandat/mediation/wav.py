@@ -57,7 +57,9 @@ def parse(octets: bytes) -> tuple[bytes, list[Mark]]:
                     labels[struct.unpack_from("<I", note)[0]] = note[4:].rstrip(b"\0")
     if sound is None:
         raise ValueError("a WAV without sound")
-    return sound, [Mark(start, lengths.get(mark, 0), labels.get(mark, b"gap")) for mark, start in starts.items()]
+    return sound, [
+        Mark(start, lengths.get(mark, 0), labels.get(mark, b"gap")) for mark, start in starts.items()
+    ]
 
 
 def _chunks(octets: bytes, at: int) -> list[tuple[bytes, bytes]]:

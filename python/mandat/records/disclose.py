@@ -15,6 +15,8 @@ import msgspec
 from mandat.core import translated
 from mandat.errors import Refusal, StoreError, WarrantError
 from mandat.store import EmbeddedStore, SealedRow
+from mandat.warrant import instant
+from mandat.warrant.model import DisclosureWarrant
 
 if TYPE_CHECKING:
     from mandat.site import Site
@@ -71,29 +73,31 @@ class Disclosure:
         return _lines(self.records)
 
 
-def disclose(site: "Site", liid: str, actor: str, now_ns: int) -> Disclosure:
+def disclose(site: "Site", liid: str, now_ns: int) -> Disclosure:
     """Opens exactly the records that the warrant `liid` names. Everything else is refused."""
     # (1) The warrant is a disclosure, approved, in force and in the log: the core checks that, not this file.
-    warrant = site.warrant(liid)
-    if warrant.kind != "disclosure":
+    terms = site.authority(liid, now_ns).terms
+    if not isinstance(terms, DisclosureWarrant):
         raise Refusal("not_a_disclosure", "this warrant permits no disclosure", where=liid)
     with translated() as core:
-        core.check_admission(site.point_config(), site.admission(liid, now_ns), now_ns)
+        core.check_admission(site.point_config(), site.admission(liid, now_ns).bundle, now_ns)
         # (2) The identity, in the one form in which records are sealed.
-        identity = core.normalise(site.point_config(), warrant.terms.targets[0].value)
+        identity = core.normalise(site.point_config(), terms.targets[0].value)
     if identity is None:
-        raise WarrantError("target_form", "the target of this warrant is neither a number nor a URI", where=liid)
-    scope = warrant.terms.disclosure
-    start, end = _moment(scope.period.start), _moment(scope.period.end)
+        raise WarrantError(
+            "target_form", "the target of this warrant is neither a number nor a URI", where=liid
+        )
+    scope = terms.disclosure
+    start, end = instant(scope.period.start), instant(scope.period.end)
     store = EmbeddedStore(site.root / "records")
     found = Disclosure(liid, scope.retention_liid, [], "")
     # (3) Month by month: each has its key, and where the key is gone the records are gone.
     for period in _months(start, end):
-        key = site.existing_period_key(scope.retention_liid, period)
-        if key is None:
+        if period not in site.keys.periods(scope.retention_liid):
             if store.segments(scope.retention_liid, period):
                 found.missing_keys.append(period)
             continue
+        key = site.keys.period_key(scope.retention_liid, period, make=False)
         with translated() as core:
             token = core.identity_token(key, identity)
         for row in store.find(scope.retention_liid, period, token, start, end):
@@ -108,7 +112,7 @@ def disclose(site: "Site", liid: str, actor: str, now_ns: int) -> Disclosure:
     # (4) Logged before it is shown: how many, and the digest of what.
     found.digest = hashlib.sha256(found.lines()).hexdigest()
     site.record(
-        "access", liid=liid, count=len(found.records), what="disclose.call", records_root=found.digest, actor=actor
+        "access", liid=liid, count=len(found.records), what="disclose.call", records_root=found.digest
     )
     return found
 
@@ -131,7 +135,9 @@ def _open(key: bytes, row: SealedRow, identity: str) -> Disclosed:
         raise StoreError("seal_form", f"record {row.index} of segment {row.segment} can't be read") from None
     if identity not in {who.caller, who.callee}:
         # Cannot happen while tokens are bound to the seal; a store that answers too much must still disclose nothing.
-        raise StoreError("not_of_identity", f"record {row.index} of segment {row.segment} is another person's")
+        raise StoreError(
+            "not_of_identity", f"record {row.index} of segment {row.segment} is another person's"
+        )
     return Disclosed(
         row.start, row.ringing, row.answer, row.end, row.end_reason, row.status,
         who.caller, who.callee, who.parties, who.call_id, who.src, who.dst,
@@ -141,10 +147,6 @@ def _open(key: bytes, row: SealedRow, identity: str) -> Disclosed:
 def _lines(records: list[Disclosed]) -> bytes:
     encoder: Any = msgspec.json.Encoder()
     return b"".join(encoder.encode(record) + b"\n" for record in records)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 def _months(start: datetime, end: datetime) -> Iterator[str]:

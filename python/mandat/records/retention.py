@@ -30,11 +30,12 @@ def held(site: "Site") -> list[Held]:
     store = EmbeddedStore(site.root / "records")
     found: dict[tuple[str, str], Held] = {}
     for liid in store.liids():
+        keys = site.keys.periods(liid)
         for segment in store.segments(liid):
             at = (liid, segment.period)
             if at not in found:
-                key = site.existing_period_key(liid, segment.period) is not None
-                found[at] = Held(liid, segment.period, 0, 0, 0, segment.first, segment.last, key)
+                known = segment.period in keys
+                found[at] = Held(liid, segment.period, 0, 0, 0, segment.first, segment.last, known)
             month = found[at]
             month.segments += 1
             month.rows += segment.rows

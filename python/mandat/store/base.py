@@ -60,7 +60,9 @@ class RecordStore(Protocol):
         """All committed segments of a warrant, oldest first."""
         ...
 
-    def find(self, liid: str, period: str, token: bytes, start: datetime, end: datetime) -> Iterator[SealedRow]:
+    def find(
+        self, liid: str, period: str, token: bytes, start: datetime, end: datetime
+    ) -> Iterator[SealedRow]:
         """Rows of one period whose caller or callee has `token` and whose start is in [start, end)."""
         ...
 

@@ -110,7 +110,9 @@ class EmbeddedStore:
         except FileNotFoundError:
             return []
         except OSError as fault:
-            raise StoreError("manifest_unreadable", fault.strerror or "unreadable", where=str(manifest)) from None
+            raise StoreError(
+                "manifest_unreadable", fault.strerror or "unreadable", where=str(manifest)
+            ) from None
         found = []
         for number, line in enumerate(lines[:-1], 1):
             try:
@@ -122,7 +124,9 @@ class EmbeddedStore:
                 found.append(segment)
         return sorted(found, key=lambda segment: (segment.first, segment.id))
 
-    def find(self, liid: str, period: str, token: bytes, start: datetime, end: datetime) -> Iterator[SealedRow]:
+    def find(
+        self, liid: str, period: str, token: bytes, start: datetime, end: datetime
+    ) -> Iterator[SealedRow]:
         """Rows of one period with `token` on either side, started in [start, end).
 
         Reads the two token columns of the segments that the period touches, then only the row groups that hold a hit.
@@ -152,7 +156,9 @@ class EmbeddedStore:
                 faults.append(_unreadable(path, fault))
                 continue
             if digest != segment.sha256:
-                faults.append(StoreError("segment_damaged", "not what was committed", where=str(path), advice=ADVICE))
+                faults.append(
+                    StoreError("segment_damaged", "not what was committed", where=str(path), advice=ADVICE)
+                )
         return faults
 
     def forget(self, liid: str, period: str) -> int:
@@ -169,7 +175,9 @@ class EmbeddedStore:
 
     def _directory(self, liid: str) -> Path:
         if not NAME.fullmatch(liid) or liid.startswith("."):
-            raise StoreError("liid_form", "this label can't be the name of a directory", advice="see docs/nouns.md")
+            raise StoreError(
+                "liid_form", "this label can't be the name of a directory", advice="see docs/nouns.md"
+            )
         return self._root / liid
 
     def _path(self, segment: Segment) -> Path:
@@ -297,8 +305,12 @@ class _Guarded:
 
 def _unreadable(path: Path, fault: Exception) -> StoreError:
     if isinstance(fault, FileNotFoundError):
-        return StoreError("segment_missing", "this segment of call records is missing", where=str(path), advice=ADVICE)
-    return StoreError("segment_damaged", "this segment of call records is damaged", where=str(path), advice=ADVICE)
+        return StoreError(
+            "segment_missing", "this segment of call records is missing", where=str(path), advice=ADVICE
+        )
+    return StoreError(
+        "segment_damaged", "this segment of call records is damaged", where=str(path), advice=ADVICE
+    )
 
 
 def _digest(path: Path) -> tuple[str, int]:

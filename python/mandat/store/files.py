@@ -28,7 +28,9 @@ def writing(path: Path) -> Iterator[Path]:
         sync_directory(path.parent)
     except OSError as fault:
         temporary.unlink(missing_ok=True)
-        raise StoreError("disk_write", fault.strerror or "can't write", where=str(path), advice=FULL) from None
+        raise StoreError(
+            "disk_write", fault.strerror or "can't write", where=str(path), advice=FULL
+        ) from None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -51,7 +53,9 @@ def append_line(path: Path, line: bytes) -> None:
         if not size:
             sync_directory(path.parent)
     except OSError as fault:
-        raise StoreError("disk_write", fault.strerror or "can't write", where=str(path), advice=FULL) from None
+        raise StoreError(
+            "disk_write", fault.strerror or "can't write", where=str(path), advice=FULL
+        ) from None
 
 
 def make_directory(path: Path) -> None:

@@ -59,7 +59,8 @@ class RunReport:
     dropped: dict[str, int] = field(default_factory=dict)
     """The counters of what was dropped, and why."""
     warnings: list[str] = field(default_factory=list)
-    faults: list[dict[str, str]] = field(default_factory=list)
+    damaged_sources: int = 0
+    faults: list[dict[str, Any]] = field(default_factory=list)
     """What went wrong without ending the run: a full disk, a source that broke off."""
     packets: int = 0
     octets: int = 0
@@ -234,6 +235,7 @@ class Runner:
     def _fault(self, fault: MandatError) -> None:
         self.report.faults.append(
             {"code": fault.code, "message": fault.message, "where": fault.where, "advice": fault.advice}
+            | {"exit_code": fault.exit_code}
         )
 
 

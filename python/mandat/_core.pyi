@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Kind = Literal["source", "refusal", "config", "store"]
+Kind = Literal["source", "refusal", "config", "store", "usage"]
 
 class CoreError(Exception):
     """What the core refuses or can't do. `mandat.core.translated` turns it into one of `mandat.errors`."""
@@ -35,11 +35,11 @@ class Run:
     def tasks(self) -> list[dict[str, int | str | bool]]:
         """A task each: `liid sessions iri cc call_records suspended next_cin next_sequence`."""
 
-    def periods_wanted(self) -> list[str]:
-        """Months (`2026-06`) for which call records wait for a key."""
+    def periods_wanted(self) -> list[tuple[str, str]]:
+        """Retention orders (LIID) and months (`2026-06`) of which call records wait for a key."""
 
-    def put_period_key(self, period: str, key: bytes) -> None:
-        """Gives the 32-octet key of a month."""
+    def put_period_key(self, liid: str, period: str, key: bytes) -> None:
+        """Gives the 32-octet key of a month under a retention order."""
 
     def take_records(self, everything: bool) -> list[tuple[str, str, bytes]]:
         """Sealed records, as (LIID, period, Arrow IPC stream); full batches only unless `everything`."""
@@ -48,7 +48,13 @@ class Run:
         """Closes sessions and product files."""
 
     def warnings(self) -> list[str]:
-        """What a person should know of the sources: a truncated tail, blocks that were skipped, …"""
+        """What a person should know of the sources and sinks: a truncated tail, blocks that were skipped, …"""
+
+    def suspended(self) -> list[str]:
+        """LIIDs of tasks that passed their ceiling in this run."""
+
+    def written(self, liid: str) -> tuple[int, int, int] | None:
+        """What the recorder wrote for a task: recordings, segments, octets."""
 
 def check_admission(config: bytes, bundle: bytes, now_ns: int) -> None:
     """Runs every check of `Run.admit` and begins nothing; raises `CoreError`."""
@@ -61,5 +67,5 @@ def identity_token(period_key: bytes, identity: str) -> bytes:
 
 def unseal(
     period_key: bytes, segment: bytes, index: int, caller_token: bytes, callee_token: bytes, sealed: bytes
-) -> bytes:
-    """JSON of the identities of one call record."""
+) -> bytes | None:
+    """JSON of the identities of one call record; None when a part is not what was sealed."""

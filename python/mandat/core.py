@@ -14,6 +14,7 @@ KINDS: dict[str, type[errors.MandatError]] = {
     "refusal": errors.Refusal,
     "config": errors.SiteError,
     "store": errors.StoreError,
+    "usage": errors.UsageError,
 }
 """Which class each kind of `CoreError` becomes."""
 

@@ -74,7 +74,7 @@ def exit_code(report: "RunReport") -> int:
 def show(screen: Screen, report: "RunReport") -> None:
     """What a run did, for a person."""
     screen.table(
-        ["LIID", "KIND", ">SESSIONS", ">IRI", ">CC", ">CALL RECORDS", "NOTE"],
+        ["LIID", "KIND", ">SESSIONS", ">IRI", ">CC", ">RECORDINGS", ">CALL RECORDS", "NOTE"],
         [
             (
                 t.liid,

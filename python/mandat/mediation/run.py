@@ -22,6 +22,10 @@ STEP_PACKETS = 65_536
 speed. The core holds 262,144 records at most, so that even a flood of INVITEs fits between two looks."""
 
 
+HARMLESS = ("a block of unknown type", "a packet without time")
+"""What `mandat_source::Reason` says of things that lose nothing. Any other warning means a damaged source."""
+
+
 @dataclass(slots=True)
 class TaskResult:
     """What one warrant got in this run."""
@@ -32,6 +36,7 @@ class TaskResult:
     iri: int = 0
     cc: int = 0
     call_records: int = 0
+    recordings: int = 0
     suspended: bool = False
     first_sequence: int = 0
     next_sequence: int = 0
@@ -82,9 +87,7 @@ class Runner:
         self._product = site.root / "product"
         self._numbers: dict[str, Numbers] = {}
         self._kinds: dict[str, str] = {}
-        self._retention: str | None = None
         self._store: EmbeddedStore | None = None
-        self._keys_given: set[str] = set()
         self.report.ended = site.expire(now_ns)  # (1)
         admissions, withheld = site.offers(now_ns)
         self.report.refused = [Refused(refusal.where, refusal.code, refusal.message) for refusal in withheld]
@@ -109,12 +112,6 @@ class Runner:
 
     def _admit(self, admission: Any) -> None:
         liid, kind = admission.liid, admission.kind
-        if kind == "retention" and self._retention is not None:
-            # One key seals a month in the core; a second order would share it, and erasing one would erase both.
-            self.report.refused.append(
-                Refused(liid, "second_retention", "another retention warrant is in force: one at a time")
-            )
-            return
         numbers = open_numbers(self._product, liid, self.report.run)
         try:
             with translated():
@@ -127,8 +124,10 @@ class Runner:
             return
         self._numbers[liid] = numbers
         self._kinds[liid] = kind
-        if kind == "retention":
-            self._retention = liid
+
+    @property
+    def _retention(self) -> list[str]:
+        return [liid for liid, kind in self._kinds.items() if kind == "retention"]
 
     # ------------------------------------------------------------ (3)
 
@@ -152,16 +151,13 @@ class Runner:
     def _step(self) -> bool:
         with translated():
             more = bool(self._run.step(STEP_PACKETS))
-        if self._retention is not None:
+        if self._retention:
             self._keep_records(everything=False)
         return more
 
     def _keep_records(self, *, everything: bool) -> None:
-        assert self._retention is not None  # noqa: S101 - both callers have looked
-        for period in self._run.periods_wanted():
-            if period not in self._keys_given:
-                self._run.put_period_key(period, self.site.period_key(self._retention, period))
-                self._keys_given.add(period)
+        for liid, period in self._run.periods_wanted():
+            self._run.put_period_key(liid, period, self.site.period_key(liid, period))
         with translated():
             batches = self._run.take_records(everything)
         for liid, period, stream in batches:
@@ -173,8 +169,8 @@ class Runner:
             from mandat.store import EmbeddedStore
 
             self._store = EmbeddedStore(self.site.root / "records")
-            if self._retention is not None:
-                self._store.recover(self._retention)
+            for liid in self._retention:
+                self._store.recover(liid)
         return self._store
 
     # ------------------------------------------------------------ (4), (5)
@@ -185,7 +181,7 @@ class Runner:
                 self._run.finish()
         except MandatError as fault:
             self._fault(fault)
-        if self._retention is not None:
+        if self._retention:
             try:
                 self._keep_records(everything=True)
             except MandatError as fault:
@@ -194,6 +190,7 @@ class Runner:
         self.report.counters = counters
         self.report.dropped = {name: count for name, count in counters.items() if name.startswith("drop.")}
         self.report.warnings = list(self._run.warnings())
+        self.report.damaged_sources = sum(not _harmless(warning) for warning in self.report.warnings)
         progress = self._run.progress()
         self.report.packets, self.report.octets = progress["packets"] or 0, progress["octets_read"] or 0
         for task in self._run.tasks():
@@ -209,6 +206,7 @@ class Runner:
             iri=int(task["iri"]),
             cc=int(task["cc"]),
             call_records=int(task["call_records"]),
+            recordings=int((self._run.written(liid) or (0,))[0]),
             suspended=bool(task["suspended"]),
             first_sequence=begun.next_sequence,
             next_sequence=int(task["next_sequence"]),
@@ -228,7 +226,7 @@ class Runner:
             count=result.call_records or result.iri,
             **sequence,
         )
-        if result.suspended:
+        if liid in self._run.suspended():
             self.site.record("suspend", liid=liid, purpose="ceiling")
         self.report.tasks.append(result)
 
@@ -237,6 +235,11 @@ class Runner:
             {"code": fault.code, "message": fault.message, "where": fault.where, "advice": fault.advice}
             | {"exit_code": fault.exit_code}
         )
+
+
+def _harmless(warning: str) -> bool:
+    """Whether a source's warning costs no packet that a decoder could have read."""
+    return any(sign in warning for sign in HARMLESS)
 
 
 __all__ = ["Progress", "Refused", "RunReport", "Runner", "TaskResult"]

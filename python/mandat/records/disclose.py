@@ -119,16 +119,15 @@ def disclose(site: "Site", liid: str, now_ns: int) -> Disclosure:
 
 def _open(key: bytes, row: SealedRow, identity: str) -> Disclosed:
     with translated() as core:
-        try:
-            sealed = core.unseal(
-                key, bytes.fromhex(row.segment), row.index, row.caller_token, row.callee_token, row.sealed
-            )
-        except core.CoreError:
-            raise StoreError(
-                "seal_broken",
-                f"record {row.index} of segment {row.segment} isn't what was sealed",
-                advice="it was altered or moved; put the segment back from a backup",
-            ) from None
+        sealed = core.unseal(
+            key, bytes.fromhex(row.segment), row.index, row.caller_token, row.callee_token, row.sealed
+        )
+    if sealed is None:
+        raise StoreError(
+            "seal_broken",
+            f"record {row.index} of segment {row.segment} isn't what was sealed",
+            advice="it was altered or moved; put the segment back from a backup",
+        )
     try:
         who = msgspec.json.decode(sealed, type=Identities)
     except msgspec.MsgspecError:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import traffic
 
+from mandat.mediation.run import Runner
+from mandat.site import Site
+
 GROWTH_MB = 30
 """What allocators and caches may add after the first quarter. A leak of one packet in a hundred would show more."""
 
@@ -32,9 +35,6 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--generator")
     given = parser.parse_args()
-    from mandat.mediation.run import Runner
-    from mandat.site import Site
-
     workload = traffic.WORKLOADS["A"]
     capture = traffic.generate(traffic.find_generator(given.generator), workload, given.calls)
     targets, _ = traffic.choose_targets(capture, 0.05)

@@ -9,6 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from mandat.config import MaxWindow, encode_config
+from mandat.site import Site
+
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache/bench"
 GENERATORS = (ROOT / "../shared/bench/gen_calls.py", ROOT / "../../shared/bench/gen_calls.py")
@@ -106,11 +111,6 @@ def choose_targets(capture: Path, part: float) -> tuple[list[str], int]:
 
 def make_site(root: Path, workload: Workload, targets: list[str]) -> None:
     """A lab site: one intercept warrant for all targets, and for signalling a retention order for all calls."""
-    import msgspec
-
-    from mandat.config import MaxWindow, encode_config
-    from mandat.site import Site
-
     site = Site.init(root, lab=True, actor="bench")
     longest = MaxWindow(intercept=3660, retention=3660, disclosure=3660, screening=3660)
     policy = msgspec.structs.replace(site.config.policy, max_window_days=longest)

@@ -17,13 +17,27 @@ pub struct Match {
 }
 
 impl Match {
-    pub(crate) const fn task(&self) -> TaskId { self.task }
-    pub(crate) const fn liid(&self) -> &Liid { &self.liid }
-    pub(crate) const fn cin(&self) -> Cin { self.cin }
-    pub(crate) const fn role(&self) -> Option<Role> { self.role }
-    pub(crate) const fn target(&self) -> Option<u16> { self.target }
-    pub(crate) const fn criterion(&self) -> Option<u16> { self.criterion }
-    pub(crate) const fn form(&self) -> Option<&'static str> { self.form }
+    pub(crate) const fn task(&self) -> TaskId {
+        self.task
+    }
+    pub(crate) const fn liid(&self) -> &Liid {
+        &self.liid
+    }
+    pub(crate) const fn cin(&self) -> Cin {
+        self.cin
+    }
+    pub(crate) const fn role(&self) -> Option<Role> {
+        self.role
+    }
+    pub(crate) const fn target(&self) -> Option<u16> {
+        self.target
+    }
+    pub(crate) const fn criterion(&self) -> Option<u16> {
+        self.criterion
+    }
+    pub(crate) const fn form(&self) -> Option<&'static str> {
+        self.form
+    }
 }
 
 /// The matches of one session. Empty for nearly every session of a network.

@@ -210,7 +210,14 @@ pub struct Iri {
 
 impl Iri {
     /// Facts leave the core only under a match.
-    pub(crate) fn new(found: &Match, iri_type: IriType, ts: Time, service: Service, sequence: u32, facts: Facts) -> Self {
+    pub(crate) fn new(
+        found: &Match,
+        iri_type: IriType,
+        ts: Time,
+        service: Service,
+        sequence: u32,
+        facts: Facts,
+    ) -> Self {
         Self {
             task: found.task(),
             liid: found.liid().clone(),
@@ -316,7 +323,11 @@ pub struct Cc {
 
 impl std::fmt::Debug for Cc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cc").field("liid", &self.liid).field("cin", &self.cin).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Cc")
+            .field("liid", &self.liid)
+            .field("cin", &self.cin)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::matching::Selection;
 use crate::packet::{Endpoint, Time};
-use crate::product::{EndReason, Encoding, Party, Side};
+use crate::product::{Encoding, EndReason, Party, Side};
 
 /// A call's state. One enum, one transition table (`transition`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

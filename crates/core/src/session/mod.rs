@@ -6,7 +6,9 @@
 pub(crate) mod call;
 pub(crate) mod message;
 pub(crate) mod quic;
-pub(crate) mod reassembly;
+mod expiry;
+mod fragments;
+mod tcp;
 pub(crate) mod web;
 
 use crate::counters::Counter;

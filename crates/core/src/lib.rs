@@ -7,6 +7,7 @@ mod identifier;
 mod keyword;
 mod matching;
 mod packet;
+mod proof;
 mod product;
 mod redact;
 mod session;

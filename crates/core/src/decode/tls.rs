@@ -162,6 +162,19 @@ pub(crate) fn handshake(stream: &[u8]) -> Step<Cow<'_, [u8]>> {
     }
 }
 
+/// Octets that the stream must have at least before [`handshake`] can say more than that it needs more. Where the
+/// first record holds the message's length, that is where a hello in one record ends. Spares a walk at every segment.
+pub(crate) fn wanted(stream: &[u8]) -> usize {
+    let header = match record(&mut Cursor(stream)) {
+        Step::Done((fragment, _)) => hello_length(fragment),
+        _ => Step::NeedMore,
+    };
+    match header {
+        Step::Done(whole) => (RECORD_HEADER + whole).max(stream.len() + 1),
+        _ => stream.len() + 1,
+    }
+}
+
 /// The next record's fragment, as much of it as is there, and whether that is all of it.
 fn record<'a>(cursor: &mut Cursor<'a>) -> Step<(&'a [u8], bool)> {
     // Whatever is there must fit, so that other protocols are told apart from their first octet on.

@@ -122,6 +122,8 @@ pub enum EndReason {
     SourceEnded,
     /// The call table was full.
     Evicted,
+    /// The call went on; the authority to follow it was over, by its window or its ceiling.
+    AuthorityEnded,
 }
 
 impl EndReason {
@@ -134,6 +136,7 @@ impl EndReason {
             Self::Timeout => "timeout",
             Self::SourceEnded => "source_ended",
             Self::Evicted => "evicted",
+            Self::AuthorityEnded => "authority_ended",
         }
     }
 }

@@ -1,0 +1,106 @@
+//! Classic capture files (draft-ietf-opsawg-pcap): a header, then records of 16 octets and a packet.
+
+use std::io;
+
+use mandat_core::{LinkType, Time};
+
+use crate::MAX_PACKET;
+use crate::buffer::Buffer;
+use crate::error::Reason;
+use crate::reader::{Current, Order, Step};
+
+/// Octets of the file header (4. General File Structure).
+pub(crate) const FILE_HEADER: usize = 24;
+
+/// Octets of a record header (5. Packet Record).
+const RECORD_HEADER: usize = 16;
+
+/// Octets of a record header in the variant that Red Hat's libpcap of 2000 wrote: interface and protocol follow.
+const MODIFIED_RECORD_HEADER: usize = 24;
+
+/// Bits of the link type field that hold the link type; those above hold the length of the frame check sequence.
+const LINK_TYPE_BITS: u32 = 0x03ff_ffff;
+
+pub(crate) struct Pcap {
+    order: Order,
+    link: LinkType,
+    record_header: usize,
+    /// Nanoseconds in a unit of the second timestamp field.
+    unit: u32,
+}
+
+impl Pcap {
+    /// Whether `head` begins with one of the magic numbers.
+    pub(crate) fn recognises(head: [u8; 4]) -> bool {
+        Self::shape(head).is_some()
+    }
+
+    /// Byte order, length of a record header, nanoseconds to a unit.
+    fn shape(head: [u8; 4]) -> Option<(Order, usize, u32)> {
+        [Order::Little, Order::Big].into_iter().find_map(|order| {
+            let (record_header, unit) = match order.u32(&head, 0) {
+                0xa1b2_c3d4 => (RECORD_HEADER, 1000),
+                0xa1b2_3c4d => (RECORD_HEADER, 1),
+                0xa1b2_cd34 => (MODIFIED_RECORD_HEADER, 1000),
+                _ => return None,
+            };
+            Some((order, record_header, unit))
+        })
+    }
+
+    /// Reads the file header. The snapshot length in it is not looked at: writers get it wrong, and each record has
+    /// its own length.
+    pub(crate) fn open(buffer: &mut Buffer) -> io::Result<Result<Self, Reason>> {
+        if !buffer.need(FILE_HEADER)? {
+            return Ok(Err(Reason::Truncated));
+        }
+        let header = buffer.unread();
+        let Some((order, record_header, unit)) = Self::shape([header[0], header[1], header[2], header[3]])
+        else {
+            return Ok(Err(Reason::NotCapture));
+        };
+        let major = order.u16(header, 4);
+        if major != 2 {
+            return Ok(Err(Reason::Version(major)));
+        }
+        let link = LinkType(order.u32(header, 20) & LINK_TYPE_BITS);
+        buffer.consume(FILE_HEADER);
+        Ok(Ok(Self { order, link, record_header, unit }))
+    }
+
+    /// The link type of every packet.
+    pub(crate) const fn link(&self) -> LinkType {
+        self.link
+    }
+
+    /// Reads the next record.
+    #[inline]
+    pub(crate) fn step(&self, buffer: &mut Buffer) -> io::Result<Step> {
+        if !buffer.need(self.record_header)? {
+            return Ok(if buffer.unread().is_empty() { Step::End } else { Step::Stop(Reason::Truncated) });
+        }
+        let header = buffer.unread();
+        let seconds = self.order.u32(header, 0);
+        let units = self.order.u32(header, 4);
+        let captured = self.order.u32(header, 8) as usize;
+        let original = self.order.u32(header, 12);
+        if captured > MAX_PACKET {
+            return Ok(Step::Stop(Reason::Damaged));
+        }
+        if !buffer.need(self.record_header + captured)? {
+            return Ok(Step::Stop(Reason::Truncated));
+        }
+        buffer.consume(self.record_header);
+        let at = buffer.mark();
+        buffer.consume(captured);
+        Ok(Step::Packet(Current {
+            // 2^32 seconds and 2^32 microseconds fit: no overflow.
+            ts: Time(i64::from(seconds) * 1_000_000_000 + i64::from(units) * i64::from(self.unit)),
+            link: self.link,
+            at,
+            len: captured,
+            // A few writers leave the second length at zero.
+            wire_len: original.max(captured as u32),
+        }))
+    }
+}

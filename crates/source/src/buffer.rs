@@ -40,7 +40,7 @@ impl Buffer {
         &self.data[self.start..self.end]
     }
 
-    /// Octets `from..from + len` of the window as [`mark`](Self::mark) named them.
+    /// `len` octets from a place that [`mark`](Self::mark) named.
     #[inline]
     pub(crate) fn slice(&self, from: usize, len: usize) -> &[u8] {
         &self.data[from..from + len]

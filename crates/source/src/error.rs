@@ -81,7 +81,9 @@ impl Reason {
             Self::Permission => "let the account that runs the point read the file",
             Self::Directory => "name the files in it",
             Self::Empty => "check that the capture has started and that its disk is not full",
-            Self::NotCapture => "give pcap or pcapng, plain or in gzip or zstd",
+            Self::NotCapture => {
+                "give pcap or pcapng, plain or in gzip or zstd; `editcap -F pcapng` converts others"
+            }
             Self::Version(_) => "write it again with a current tcpdump or Wireshark",
             Self::LinkType(_) => "capture on Ethernet, Linux cooked or raw IP, or convert the file",
             Self::Truncated => {

@@ -12,6 +12,7 @@
 //! What a file does wrong never costs the packets before it, nor the other files: it becomes a [`Warning`] that names
 //! the file, the octet and what to do. Only when every file failed is there a [`SourceError`].
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that can't go on fails"))]
 
 mod buffer;
 mod error;
@@ -21,6 +22,8 @@ mod pcap;
 mod pcapng;
 mod reader;
 mod resolution;
+#[cfg(test)]
+mod testing;
 
 pub use error::{Reason, SourceError, Warning};
 pub use merge::{Merged, open};

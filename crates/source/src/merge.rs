@@ -220,3 +220,149 @@ impl fmt::Debug for Merged {
         write!(f, "Merged({} sources)", self.sources.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reader::Order;
+    use crate::testing::{pcap, read, read_all};
+
+    const MICROSECONDS: u32 = 0xa1b2_c3d4;
+
+    fn gzip(octets: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(octets).unwrap();
+        packer.finish().unwrap()
+    }
+
+    fn texts(packets: &[crate::testing::Out]) -> String {
+        packets.iter().map(|packet| String::from_utf8_lossy(&packet.2).into_owned()).collect()
+    }
+
+    /// More octets than the window and the pieces in flight hold, of several sizes.
+    fn large() -> Vec<u8> {
+        let packets: Vec<Vec<u8>> = (0..6000_u32).map(|n| vec![n as u8; (n * 37 % 1500) as usize]).collect();
+        let records: Vec<_> = packets.iter().zip(0..).map(|(data, n)| (n, 0, &data[..])).collect();
+        pcap(Order::Little, MICROSECONDS, 1, &records)
+    }
+
+    #[test]
+    fn packed_files_hold_what_plain_ones_do() {
+        let plain = large();
+        assert!(plain.len() > 3 * READ_SIZE);
+        let expected = read(&plain);
+        assert_eq!(expected.packets.len(), 6000);
+        let (front, back) = plain.split_at(plain.len() / 3);
+        assert_eq!(read(&gzip(&plain)), expected);
+        assert_eq!(read(&[gzip(front), gzip(back)].concat()), expected, "members after each other");
+        let zstd = |octets: &[u8]| zstd::stream::encode_all(octets, 1).unwrap();
+        assert_eq!(read(&zstd(&plain)), expected);
+        assert_eq!(read(&[zstd(front), zstd(back)].concat()), expected, "frames after each other");
+        let skippable = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 1, 2];
+        assert_eq!(read(&[&skippable[..], &zstd(&plain)].concat()), expected);
+    }
+
+    #[test]
+    fn a_packed_file_cut_short_gives_its_head_and_a_warning() {
+        let packed = gzip(&large());
+        let outcome = read(&packed[..packed.len() / 2]);
+        assert!(outcome.packets.len() > 1000);
+        assert_eq!(outcome.warnings.iter().map(|w| w.0).collect::<Vec<_>>(), ["source.compression"]);
+        let mut damaged = packed.clone();
+        let last = damaged.len() - 6;
+        damaged[last] ^= 1;
+        let outcome = read(&damaged);
+        assert_eq!(
+            (outcome.packets.len(), outcome.warnings.len()),
+            (6000, 1),
+            "a wrong check sum loses nothing"
+        );
+    }
+
+    #[test]
+    fn files_are_merged_by_time_and_ties_keep_the_order_of_naming() {
+        let one =
+            pcap(Order::Little, MICROSECONDS, 1, &[(1, 0, b"a"), (3, 0, b"c"), (3, 0, b"d"), (9, 0, b"h")]);
+        let two = pcap(Order::Big, MICROSECONDS, 101, &[(2, 0, b"b"), (3, 0, b"e"), (4, 0, b"f")]);
+        let late = gzip(&pcap(Order::Little, MICROSECONDS, 1, &[(8, 0, b"g")]));
+        let none = pcap(Order::Little, MICROSECONDS, 1, &[]);
+        assert_eq!(texts(&read_all(&[&one, &none, &two, &late]).packets), "abcdefgh");
+    }
+
+    #[test]
+    fn a_clock_that_goes_backwards_keeps_the_order_of_the_file() {
+        let one = pcap(Order::Little, MICROSECONDS, 1, &[(5, 0, b"a"), (1, 0, b"b"), (6, 0, b"d")]);
+        let two = pcap(Order::Little, MICROSECONDS, 1, &[(5, 0, b"c")]);
+        assert_eq!(texts(&read_all(&[&one, &two]).packets), "abcd");
+    }
+
+    #[test]
+    fn one_bad_file_among_several_costs_nothing_of_the_others() {
+        let good = pcap(Order::Little, MICROSECONDS, 1, &[(1, 0, b"a"), (2, 0, b"b")]);
+        let cut = &good[..good.len() - 1];
+        let outcome = read_all(&[&good, b"no capture", b"", cut]);
+        assert_eq!(texts(&outcome.packets), "aab");
+        let codes: Vec<_> = outcome.warnings.iter().map(|w| w.0).collect();
+        assert_eq!(codes, ["source.not_capture", "source.empty", "source.truncated"]);
+        assert_eq!(outcome.error, None);
+        assert_eq!(read_all(&[b"no capture", b""]).error.unwrap().code(), "source.not_capture");
+    }
+
+    #[test]
+    fn names_that_cannot_be_opened_say_why() {
+        let directory = tempfile::tempdir().unwrap();
+        let reason = |path: &Path| open(&[path]).unwrap_err().reason;
+        assert_eq!(reason(directory.path()), Reason::Directory);
+        assert_eq!(reason(&directory.path().join("absent")), Reason::NotFound);
+        assert_eq!(open::<&str>(&[]).unwrap_err().reason, Reason::NoFiles);
+    }
+
+    #[test]
+    fn progress_reaches_the_total() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = [directory.path().join("a"), directory.path().join("b")];
+        let file = pcap(Order::Little, MICROSECONDS, 1, &[(1, 0, b"a"), (2, 0, b"b")]);
+        std::fs::write(&names[0], &file).unwrap();
+        std::fs::write(&names[1], gzip(&file)).unwrap();
+        let mut source = open(&names).unwrap();
+        assert_eq!(source.octets_read(), 0, "looking at first packets is no progress");
+        while source.next().unwrap().is_some() {}
+        assert_eq!(Some(source.octets_read()), source.octets_total());
+    }
+
+    #[test]
+    fn a_file_that_is_still_written_is_told() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&pcap(Order::Little, MICROSECONDS, 1, &[(1, 0, b"a")])).unwrap();
+        let mut source = open(&[file.path()]).unwrap();
+        file.write_all(&pcap(Order::Little, MICROSECONDS, 1, &[(2, 0, b"b")])[24..]).unwrap();
+        assert_eq!(source.next().unwrap().unwrap().data, b"a");
+        assert_eq!(source.next().unwrap().unwrap().data, b"b", "what came meanwhile is read");
+        assert!(source.next().unwrap().is_none());
+        assert_eq!(source.warnings()[0].first.reason, Reason::Changed);
+    }
+
+    proptest! {
+        #[test]
+        fn a_merge_is_a_stable_sort_of_sorted_files(times in prop::collection::vec(prop::collection::vec(0_u32..50, 0..20), 1..5)) {
+            let mut files = Vec::new();
+            let mut expected = Vec::new();
+            for (n, times) in times.iter().enumerate() {
+                let mut times = times.clone();
+                times.sort_unstable();
+                let tag = [n as u8];
+                let records: Vec<_> = times.iter().map(|t| (*t, 0, &tag[..])).collect();
+                files.push(pcap(Order::Little, MICROSECONDS, 1, &records));
+                expected.extend(times.iter().map(|t| (i64::from(*t), n as u8)));
+            }
+            expected.sort_by_key(|(time, _)| *time);
+            let got = read_all(&files.iter().map(|file| &file[..]).collect::<Vec<_>>());
+            let got: Vec<_> = got.packets.iter().map(|p| (p.0 / 1_000_000_000, p.2[0])).collect();
+            prop_assert_eq!(got, expected);
+        }
+    }
+}

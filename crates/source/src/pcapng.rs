@@ -78,11 +78,12 @@ impl PcapNg {
         Self { order: Order::Little, interfaces: Vec::new(), last: Time(0), rest: 0 }
     }
 
-    /// Reads blocks up to and including the next packet.
+    /// Reads the next block.
     #[inline]
     pub(crate) fn step(&mut self, buffer: &mut Buffer) -> io::Result<Step> {
-        if self.rest > 0 && !buffer.skip(std::mem::take(&mut self.rest))? {
-            return Ok(Step::Stop(Reason::Truncated));
+        if self.rest > 0 {
+            let whole = buffer.skip(std::mem::take(&mut self.rest))?;
+            return Ok(if whole { Step::Nothing } else { Step::Stop(Reason::Truncated) });
         }
         if !buffer.need(SECTION_HEAD)? {
             return Ok(if buffer.unread().is_empty() { Step::End } else { Step::Stop(Reason::Truncated) });
@@ -231,5 +232,175 @@ impl PcapNg {
         let current =
             Current { ts: self.last, link: interface.link, at: at + SIMPLE_FIXED, len, wire_len: original };
         Step::Noted(current, Reason::NoTime)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{Ng, put32, read};
+
+    const ORDERS: [Order; 2] = [Order::Little, Order::Big];
+
+    #[test]
+    fn every_packet_block_of_every_section_is_read() {
+        for order in ORDERS {
+            let mut file = Ng::new(order)
+                .interface(1, 0, &[])
+                .interface(101, 4, &[(OPTION_TSRESOL, &[9]), (OPTION_END, &[])])
+                .enhanced(0, 3_000_000, b"one")
+                .enhanced(1, 4_000_000_005, b"two!")
+                .obsolete(1, 5_000_000_006, b"three")
+                .out;
+            // The next section is in the other order, and its interface 0 is another one.
+            let other = if order == Order::Big { Order::Little } else { Order::Big };
+            file.extend(Ng::new(other).interface(228, 0, &[]).enhanced(0, 6_000_000, b"four").out);
+            let outcome = read(&file);
+            assert_eq!(outcome.warnings, []);
+            assert_eq!(
+                outcome.packets,
+                [
+                    (3_000_000_000, 1, b"one".to_vec(), 4),
+                    (4_000_000_005, 101, b"two!".to_vec(), 5),
+                    (5_000_000_006, 101, b"three".to_vec(), 6),
+                    (6_000_000_000, 228, b"four".to_vec(), 5),
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn every_resolution_and_offset_is_applied() {
+        for order in ORDERS {
+            for (octet, units) in
+                (0..=9).map(|n| (n, 5 * 10_u64.pow(u32::from(n)))).chain([(0x80 | 0x14, 5 << 20)])
+            {
+                let offset =
+                    if order == Order::Big { (-2_i64).to_be_bytes() } else { (-2_i64).to_le_bytes() };
+                let file = Ng::new(order)
+                    .interface(1, 0, &[(2, b"eth"), (OPTION_TSRESOL, &[octet]), (OPTION_TSOFFSET, &offset)])
+                    .enhanced(0, units, b"x")
+                    .out;
+                assert_eq!(read(&file).packets[0].0, 3_000_000_000, "if_tsresol {octet:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_simple_packet_takes_its_length_from_the_interface_and_its_time_from_before() {
+        let file = Ng::new(Order::Little)
+            .interface(1, 4, &[])
+            .enhanced(0, 9_000_000, b"x")
+            .simple(100, b"abcd")
+            .simple(3, b"efg")
+            .out;
+        let outcome = read(&file);
+        assert_eq!(outcome.packets[1], (9_000_000_000, 1, b"abcd".to_vec(), 100));
+        assert_eq!(outcome.packets[2], (9_000_000_000, 1, b"efg".to_vec(), 3));
+        assert_eq!(outcome.warnings.iter().map(|w| (w.0, w.2)).collect::<Vec<_>>(), [("source.no_time", 2)]);
+    }
+
+    #[test]
+    fn blocks_without_packets_are_passed_over_and_only_unknown_ones_are_noted() {
+        let vendor = vec![7; 3 * MAX_NEED];
+        let file = Ng::new(Order::Big)
+            .interface(1, 0, &[])
+            .block(block::SECRETS, b"CLIENT_RANDOM")
+            .block(block::NAMES, b"")
+            .block(block::CUSTOM, b"1234")
+            .block(0x8000_0001, &vendor)
+            .block(0x8000_0001, b"")
+            .enhanced(3, 0, b"whose?")
+            .enhanced(0, 1, b"x")
+            .out;
+        let outcome = read(&file);
+        assert_eq!(outcome.packets.len(), 1);
+        let noted: Vec<_> = outcome.warnings.iter().map(|w| (w.0, w.2)).collect();
+        assert_eq!(noted, [("source.unknown_block", 2), ("source.unknown_interface", 1)]);
+    }
+
+    #[test]
+    fn a_packet_above_the_limit_is_cut_and_the_next_one_is_read() {
+        for size in [MAX_PACKET, MAX_PACKET + 1, 5 * MAX_PACKET] {
+            let file = Ng::new(Order::Little)
+                .interface(1, 0, &[])
+                .enhanced(0, 1, &vec![3; size])
+                .enhanced(0, 2, b"x")
+                .out;
+            let outcome = read(&file);
+            assert_eq!(outcome.packets.len(), 2);
+            assert_eq!(outcome.packets[0].2.len(), MAX_PACKET);
+            assert_eq!(outcome.packets[0].3 as usize, size + 1);
+            assert_eq!(outcome.warnings.len(), usize::from(size > MAX_PACKET));
+        }
+    }
+
+    #[test]
+    fn interfaces_beyond_the_limit_are_not_kept() {
+        let mut file = Ng::new(Order::Little);
+        for _ in 0..MAX_INTERFACES + 2 {
+            file = file.interface(1, 0, &[]);
+        }
+        let outcome = read(&file.enhanced(MAX_INTERFACES as u32 - 1, 1, b"x").out);
+        assert_eq!(outcome.packets.len(), 1);
+        assert_eq!((outcome.warnings[0].0, outcome.warnings[0].2), ("source.too_many_interfaces", 2));
+    }
+
+    #[test]
+    fn a_cut_anywhere_keeps_what_is_whole_and_names_the_block() {
+        for order in ORDERS {
+            let header = Ng::new(order).interface(1, 0, &[(OPTION_TSRESOL, &[6])]);
+            let first = header.out.len();
+            let file = header.enhanced(0, 1, b"first");
+            let second = file.out.len();
+            let file = file.enhanced(0, 2, b"second").out;
+            for cut in 28..file.len() {
+                let outcome = read(&file[..cut]);
+                assert_eq!(outcome.packets.len(), usize::from(cut >= second));
+                let place = [28, first, second].into_iter().rfind(|end| *end <= cut).unwrap();
+                let expected: &[_] =
+                    if place == cut { &[] } else { &[("source.truncated", place as u64, 1)] };
+                assert_eq!(outcome.warnings, expected, "cut at {cut}");
+            }
+            for cut in 1..28 {
+                assert!(read(&file[..cut]).error.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn a_lying_length_stops_the_file_there() {
+        let start = Ng::new(Order::Little).interface(1, 0, &[]).enhanced(0, 1, b"good").out;
+        let packet = start.len();
+        let file = Ng { order: Order::Little, out: start }.enhanced(0, 2, b"evil").out;
+        // Total length, closing length, captured length.
+        for (at, lie) in [(4, 13), (4, 8), (4, 32), (file.len() - packet - 4, 4), (20, 5), (20, u32::MAX)] {
+            let mut file = file.clone();
+            file[packet + at..packet + at + 4].copy_from_slice(&put32(Order::Little, lie));
+            let outcome = read(&file);
+            assert_eq!(outcome.packets.len(), 1, "{at} {lie}");
+            assert_eq!(outcome.warnings, [("source.damaged", packet as u64, 1)], "{at} {lie}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_blocks_never_panic(kinds in prop::collection::vec((0_u32..8, prop::collection::vec(any::<u8>(), 0..60)), 0..8), tail: Vec<u8>, big: bool) {
+            let mut file = Ng::new(if big { Order::Big } else { Order::Little }).interface(1, 0, &[]);
+            for (kind, body) in &kinds {
+                file = file.block(*kind, body);
+            }
+            file.out.extend(tail);
+            let outcome = read(&file.out);
+            prop_assert!(outcome.packets.iter().map(|packet| packet.2.len()).sum::<usize>() <= file.out.len());
+        }
+
+        #[test]
+        fn arbitrary_octets_never_panic(octets: Vec<u8>) {
+            read(&octets);
+            read(&[&Ng::new(Order::Big).out[..], &octets].concat());
+        }
     }
 }

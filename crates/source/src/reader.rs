@@ -171,6 +171,7 @@ impl Reader {
             return false;
         }
         loop {
+            let place = self.buffer.place();
             let step = match &mut self.format {
                 Format::Pcap(pcap) => pcap.step(&mut self.buffer),
                 Format::PcapNg(pcapng) => pcapng.step(&mut self.buffer),
@@ -182,14 +183,14 @@ impl Reader {
                 }
                 Ok(Step::Noted(current, reason)) => {
                     self.current = current;
-                    self.note(reason, self.buffer.place(), warnings);
+                    self.note(reason, place, warnings);
                     return true;
                 }
                 Ok(Step::Nothing) => {}
-                Ok(Step::Note(reason)) => self.note(reason, self.buffer.place(), warnings),
-                Ok(Step::End) => return self.end(None, warnings),
-                Ok(Step::Stop(reason)) => return self.end(Some(reason), warnings),
-                Err(error) => return self.end(Some(self.input.reason(&error)), warnings),
+                Ok(Step::Note(reason)) => self.note(reason, place, warnings),
+                Ok(Step::End) => return self.end(None, place, warnings),
+                Ok(Step::Stop(reason)) => return self.end(Some(reason), place, warnings),
+                Err(error) => return self.end(Some(self.input.reason(&error)), place, warnings),
             }
         }
     }
@@ -218,10 +219,9 @@ impl Reader {
     }
 
     #[cold]
-    fn end(&mut self, stopped: Option<Reason>, warnings: &mut Vec<Warning>) -> bool {
+    fn end(&mut self, stopped: Option<Reason>, place: u64, warnings: &mut Vec<Warning>) -> bool {
         self.ended = true;
         self.stopped = stopped;
-        let place = self.buffer.place();
         if let Some(reason) = stopped {
             self.note(reason, place, warnings);
         }

@@ -55,8 +55,8 @@ mod tests {
             assert_eq!(Resolution::from_option(exponent).time(units, 0), Time(1_780_000_000_000_000_000));
         }
         assert_eq!(Resolution::from_option(12).time(1_234_567_891_234, 0), Time(1_234_567_891));
-        assert_eq!(Resolution::from_option(0x80 | 10).time(3 << 9, 0), Time(1_500_000_000));
-        assert_eq!(Resolution::from_option(0x80 | 32).time((7 << 32) + (1 << 31), 0), Time(7_500_000_000));
+        assert_eq!(Resolution::from_option(0x80 | 0x0a).time(3 << 9, 0), Time(1_500_000_000));
+        assert_eq!(Resolution::from_option(0x80 | 0x20).time((7 << 32) + (1 << 31), 0), Time(7_500_000_000));
         assert_eq!(Resolution::from_option(6), Resolution::DEFAULT);
     }
 

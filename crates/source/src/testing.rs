@@ -32,7 +32,7 @@ pub(crate) fn read_all(files: &[&[u8]]) -> Outcome {
     loop {
         match source.next() {
             Ok(Some(packet)) => {
-                outcome.packets.push((packet.ts.0, packet.link.0, packet.data.to_vec(), packet.wire_len))
+                outcome.packets.push((packet.ts.0, packet.link.0, packet.data.to_vec(), packet.wire_len));
             }
             Ok(None) => break,
             Err(error) => {

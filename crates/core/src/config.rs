@@ -125,6 +125,13 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The normal form of a number (E.164 without `+`) or URI under the site's own numbering plan.
+    pub fn normalise(&self, uri: &str) -> Option<String> {
+        self.numbering.site().identity(uri).map(|identity| identity.text().into())
+    }
+}
+
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config").field("origin", &self.origin).finish_non_exhaustive()

@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::error::Refusal;
-use crate::identifier::{DomainIndex, Identity, Number, NumberingPlans, Target};
+use crate::identifier::{DomainIndex, Identity, NumberingPlans};
 use crate::keyword::{Form, Keywords};
 use crate::packet::{Endpoint, Time};
 use crate::product::{Cin, Liid, Party, Role, TaskId};
@@ -130,8 +130,7 @@ struct Admitted {
 #[derive(Default)]
 pub(crate) struct Index {
     tasks: Vec<Admitted>,
-    numbers: HashMap<Number, SmallVec<[(u32, u16); 1]>>,
-    uris: HashMap<Box<str>, SmallVec<[(u32, u16); 1]>>,
+    targets: HashMap<Identity, SmallVec<[(u32, u16); 1]>>,
     retention: SmallVec<[u32; 2]>,
     screening_keyword: SmallVec<[u32; 4]>,
     screening_domain: SmallVec<[u32; 4]>,
@@ -166,18 +165,20 @@ impl Index {
         match task.criteria() {
             Criteria::None => {}
             Criteria::Keywords(words) => {
-                keywords = Some(Keywords::new(words).map_err(|e| Refusal::Warrant(e.to_string()))?);
+                let words: Vec<(&str, bool)> = words.iter().map(|(word, whole)| (word.as_str(), *whole)).collect();
+                keywords = Some(Keywords::new(&words).map_err(|e| Refusal::Warrant(e.to_string()))?);
             }
-            Criteria::Domains(names) => domains = Some(DomainIndex::new(names)),
+            Criteria::Domains(names) => {
+                let index = domains.insert(DomainIndex::default());
+                for (i, (domain, subdomains)) in names.iter().enumerate() {
+                    index.insert(domain.clone(), *subdomains, i as u32);
+                }
+            }
         }
         match task.kind() {
             Kind::Intercept => {
                 for (i, target) in task.targets().iter().enumerate() {
-                    let entry = match target {
-                        Target::Number(number) => self.numbers.entry(*number).or_default(),
-                        Target::Uri(uri) => self.uris.entry(uri.clone()).or_default(),
-                    };
-                    entry.push((id, i as u16));
+                    self.targets.entry(target.identity().clone()).or_default().push((id, i as u16));
                 }
             }
             Kind::Retention => self.retention.push(id),
@@ -236,11 +237,11 @@ impl Index {
         missed: &mut impl FnMut(Unselected),
     ) -> usize {
         let before = call.selection.len();
-        if self.numbers.is_empty() && self.uris.is_empty() {
+        if self.targets.is_empty() {
             call.checked = call.parties.len();
             return 0;
         }
-        let plan = plans.for_address(call.src.ip);
+        let plan = plans.of(call.src.ip);
         let mut waiting = None;
         for (i, party) in call.parties.iter().enumerate().skip(call.checked) {
             for (id, target) in self.holders(plan.identity(&party.uri.0).as_ref()) {
@@ -277,8 +278,8 @@ impl Index {
         missed: &mut impl FnMut(Unselected),
     ) -> SmallVec<[Match; 2]> {
         let mut found: SmallVec<[Match; 2]> = SmallVec::new();
-        if !(self.numbers.is_empty() && self.uris.is_empty()) {
-            let plan = plans.for_address(source.ip);
+        if !self.targets.is_empty() {
+            let plan = plans.of(source.ip);
             for Party { role, uri } in text.parties {
                 for (id, target) in self.holders(plan.identity(&uri.0).as_ref()) {
                     if found.iter().any(|m| m.task.0 == id) {
@@ -330,7 +331,7 @@ impl Index {
             }
             match self.select(id, now) {
                 Ok(mut made) => {
-                    made.criterion = Some(criterion);
+                    made.criterion = u16::try_from(criterion).ok();
                     flow.selection.push(Box::new(made));
                     met.push((flow.selection.len() - 1, true));
                 }
@@ -353,17 +354,11 @@ impl Index {
     }
 
     fn holders(&self, identity: Option<&Identity>) -> SmallVec<[(u32, u16); 1]> {
-        match identity {
-            Some(Identity::Number(number)) => self.numbers.get(number),
-            Some(Identity::Uri(uri)) => self.uris.get(uri.as_ref()),
-            None => None,
-        }
-        .cloned()
-        .unwrap_or_default()
+        identity.and_then(|i| self.targets.get(i)).cloned().unwrap_or_default()
     }
 
     /// Whether a text meets the task's keywords; a task without any is met by every text.
-    fn criterion(&self, id: u32, text: Option<&str>) -> Result<Option<(u16, Form)>, Unselected> {
+    fn criterion(&self, id: u32, text: Option<&str>) -> Result<Option<(u32, Form)>, Unselected> {
         match &self.tasks[id as usize].keywords {
             None => Ok(None),
             Some(keywords) => {
@@ -415,9 +410,9 @@ impl Admitted {
 }
 
 impl Match {
-    fn set_hit(&mut self, hit: Option<(u16, Form)>) {
+    fn set_hit(&mut self, hit: Option<(u32, Form)>) {
         if let Some((criterion, form)) = hit {
-            self.criterion = Some(criterion);
+            self.criterion = u16::try_from(criterion).ok();
             self.form = Some(form.name());
         }
     }

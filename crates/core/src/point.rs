@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::decode::{rtp, sip};
 use crate::error::Refusal;
-use crate::identifier::{Identity, NumberingPlans};
+use crate::identifier::NumberingPlans;
 use crate::matching::{Index, Match, Resume, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
@@ -402,15 +402,11 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
 
 impl CallRecord {
     fn new(found: &Match, call: &Call, plans: &NumberingPlans) -> Self {
-        let plan = plans.for_address(call.src.ip);
+        let plan = plans.of(call.src.ip);
         let by_role = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| &*p.uri.0);
         let normal = |uri: Option<&str>| -> Pii<Box<str>> {
             let uri = uri.unwrap_or_default();
-            Pii(match plan.identity(uri) {
-                Some(Identity::Number(number)) => number.as_str().into(),
-                Some(Identity::Uri(uri)) => uri,
-                None => uri.into(),
-            })
+            Pii(plan.identity(uri).map_or_else(|| uri.into(), |identity| identity.text()))
         };
         Self {
             task: found.task(),

@@ -96,10 +96,8 @@ impl Lookups {
         match progress {
             Progress::NeedMore if self.hello_octets <= MAX_HELLO_OCTETS => return,
             Progress::Hello(found) => {
-                if let Some(name) = found.name {
-                    entry.flow.named = true;
-                    out.name(&mut entry.flow, NameVia::Quic, &name, seen);
-                }
+                entry.flow.named = true;
+                out.name(&mut entry.flow, NameVia::Quic, &found.name, seen);
             }
             _ => {}
         }

@@ -7,6 +7,7 @@
 pub(crate) mod cursor;
 pub(crate) mod dns;
 pub(crate) mod dtmf;
+pub(crate) mod gsm7;
 pub(crate) mod http;
 pub(crate) mod ip;
 pub(crate) mod link;

@@ -36,7 +36,7 @@ enum Protocol {
     Sip,
     Smpp,
     Dns,
-    Web(Box<WebStream>),
+    Web(WebStream),
     /// Nothing that we read, or nothing more that we need.
     Ignored,
 }
@@ -263,7 +263,7 @@ impl<O: Observer> Feed<'_, '_, O> {
         }
         // A TLS record tells itself by its first octet; the rest needs a few more.
         let enough = told.len() >= DECIDE || told.first().is_some_and(|b| !b.is_ascii_alphabetic() && *b != 0);
-        enough.then(|| Protocol::Web(Box::default()))
+        enough.then(|| Protocol::Web(WebStream::new()))
     }
 
     fn message(&mut self, message: &[u8], whole: bool) {

@@ -62,19 +62,16 @@ impl Lookups {
 
     fn lookup(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
         let key = key_of(seen);
-        let mut flow: Option<&mut Entry> = None;
         let Self { table, dns: queue, .. } = self;
         let is_dns = dns::names(seen.payload, &mut |section, name| {
             if section != dns::Section::Question {
                 return;
             }
             // The flow begins with its first readable name, so that noise on port 53 leaves nothing behind.
-            let entry = flow.get_or_insert_with(|| {
-                table.entry(key).or_insert_with(|| {
-                    queue.push(seen.ts.plus_seconds(DNS_SECONDS), key);
-                    out.count(Counter::Flows, 1);
-                    Entry { flow: Flow::new(seen, true), hello: None }
-                })
+            let entry = table.entry(key).or_insert_with(|| {
+                queue.push(seen.ts.plus_seconds(DNS_SECONDS), key);
+                out.count(Counter::Flows, 1);
+                Entry { flow: Flow::new(seen, true), hello: None }
             });
             entry.flow.named = true;
             out.name(&mut entry.flow, NameVia::Dns, name, seen);

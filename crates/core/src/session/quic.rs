@@ -66,6 +66,11 @@ impl QuicHello {
         self.finished
     }
 
+    /// Octets of hellos kept.
+    pub(crate) fn octets(&self) -> usize {
+        self.attempts.iter().flat_map(|a| &a.pieces.0).map(|(_, octets)| octets.capacity()).sum()
+    }
+
     /// Takes a datagram from the client. After the end every answer is [`Progress::GivenUp`].
     pub(crate) fn feed(&mut self, datagram: &[u8]) -> Progress {
         if self.finished {

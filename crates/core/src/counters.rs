@@ -75,6 +75,12 @@ counters! {
     MessagesUnselected => "drop.messages_unselected",
     /// Message bodies that could not be read as text.
     MessagesUnreadable => "messages.unreadable",
+    /// Copies of a SIP MESSAGE, or of a part of a long message, that was read before.
+    MessagesRepeated => "messages.repeated",
+    /// Texts in a national alphabet that we have no table for: some of their letters are wrong.
+    MessagesFallback => "messages.fallback",
+    /// Long messages given up early because too many, or too large ones, were incomplete at once.
+    MessagesEvicted => "drop.messages_evicted",
     /// Parts of long messages forgotten because their other parts never came.
     PartsDropped => "drop.message_parts",
     /// Flows (conversations of two transport addresses) begun.

@@ -321,7 +321,6 @@ impl Calls {
         // A packet to the address that the caller gave was sent by the callee.
         let side = if to_owner { owner.other() } else { owner };
         call.inner.last_media = call.inner.last_media.max(Some(seen.ts));
-        out.count(Counter::Rtp, 1);
 
         let same = |s: &Stream| s.ssrc == packet.ssrc && s.src == seen.src && s.dst == seen.dst;
         let guess = call.inner.last_stream;
@@ -367,7 +366,6 @@ impl Calls {
         let Some(call) = self.table.get_mut(binding.call) else { return false };
         let Some(owner) = call.inner.described.side(binding) else { return false };
         call.inner.last_media = call.inner.last_media.max(Some(seen.ts));
-        out.count(Counter::Rtcp, 1);
         out.rtcp(call, if to_owner { owner.other() } else { owner }, seen);
         true
     }

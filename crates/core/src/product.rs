@@ -247,6 +247,16 @@ pub enum Side {
     Callee,
 }
 
+impl Side {
+    /// The side that isn't this one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
+}
+
 /// Encoding of a media packet, as SDP's rtpmap or RFC 3551's table of static payload types gives it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Encoding {

@@ -1,5 +1,7 @@
 //! HTTP/1 requests (RFC 9112): the head, borrowed, and how long the body is. Bodies are skipped, never read.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use super::name::host_of;
@@ -51,7 +53,7 @@ impl<'a> Request<'a> {
 
     /// The host in the target: that of CONNECT or of an absolute URI, which an origin obeys rather than Host
     /// (RFC 9112, 3.2.2).
-    pub(crate) fn target_host(&self) -> Option<&'a str> {
+    pub(crate) fn target_host(&self) -> Option<Cow<'a, str>> {
         if self.is_connect() {
             return host_of(self.target);
         }
@@ -290,9 +292,15 @@ mod tests {
     #[test]
     fn the_target_may_name_the_host() {
         let host = |text: &'static [u8]| done(text).target_host();
-        assert_eq!(host(b"CONNECT www.example.com:443 HTTP/1.1\r\n\r\n"), Some("www.example.com"));
-        assert_eq!(host(b"GET http://u@www.example.com:81/a:b HTTP/1.1\r\n\r\n"), Some("www.example.com"));
-        assert_eq!(host(b"GET http://www.example.com?q HTTP/1.1\r\n\r\n"), Some("www.example.com"));
+        assert_eq!(host(b"CONNECT www.example.com:443 HTTP/1.1\r\n\r\n").as_deref(), Some("www.example.com"));
+        assert_eq!(
+            host(b"GET http://u@www.example.com:81/a:b HTTP/1.1\r\n\r\n").as_deref(),
+            Some("www.example.com")
+        );
+        assert_eq!(
+            host(b"GET http://www.example.com?q HTTP/1.1\r\n\r\n").as_deref(),
+            Some("www.example.com")
+        );
         assert_eq!(host(b"GET /redirect?to=http://other.example/ HTTP/1.1\r\n\r\n"), None);
         assert_eq!(host(b"OPTIONS * HTTP/1.1\r\n\r\n"), None);
         assert_eq!(host(b"CONNECT / HTTP/1.1\r\n\r\n"), None);

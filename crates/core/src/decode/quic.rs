@@ -249,8 +249,8 @@ pub(crate) struct Crypto<'a> {
     pub(crate) data: &'a [u8],
 }
 
-/// The CRYPTO frames among those that an Initial may hold: PADDING, PING, ACK, CRYPTO, CONNECTION_CLOSE
-/// (RFC 9000, 12.4). Ends at anything else: it would be a protocol violation.
+/// The CRYPTO frames among those that an Initial may hold: PADDING, PING, ACK, CRYPTO and
+/// `CONNECTION_CLOSE` (RFC 9000, 12.4). Ends at anything else: it would be a protocol violation.
 pub(crate) fn crypto_frames(frames: &[u8]) -> impl Iterator<Item = Crypto<'_>> {
     let mut cursor = Cursor(frames);
     std::iter::from_fn(move || next_crypto(&mut cursor))

@@ -54,7 +54,7 @@ pub(crate) struct ClientHello<'a> {
 
 impl<'a> ClientHello<'a> {
     /// The server name as text; `None` when there is none or it isn't printable.
-    pub(crate) fn name(&self) -> Option<&'a str> {
+    pub(crate) fn name(&self) -> Option<Cow<'a, str>> {
         self.server_name.and_then(printable)
     }
 
@@ -150,9 +150,10 @@ pub(crate) fn handshake(stream: &[u8]) -> Step<Cow<'_, [u8]>> {
         match hello_length(&header[..have.min(HANDSHAKE_HEADER)]) {
             Step::Done(whole) if have >= whole => {
                 // More may follow in this record (an early second message): it isn't ours.
-                return Step::Done(match have == fragment.len() {
-                    true => Cow::Borrowed(&fragment[..whole]),
-                    false => Cow::Owned(gather(stream, whole)),
+                return Step::Done(if have == fragment.len() {
+                    Cow::Borrowed(&fragment[..whole])
+                } else {
+                    Cow::Owned(gather(stream, whole))
                 });
             }
             Step::Foreign => return Step::Foreign,
@@ -261,7 +262,7 @@ pub(crate) mod tests {
             Step::NeedMore => Step::NeedMore,
             Step::Foreign => Step::Foreign,
             Step::Done(octets) => match client_hello(&octets) {
-                Step::Done(hello) => Step::Done(hello.name().unwrap_or_default().to_owned()),
+                Step::Done(hello) => Step::Done(hello.name().unwrap_or_default().into_owned()),
                 _ => Step::Foreign,
             },
         }
@@ -271,7 +272,7 @@ pub(crate) mod tests {
     fn a_hello_says_what_it_offers() {
         let octets = hello_for("www.example.com");
         let Step::Done(found) = client_hello(&octets) else { panic!() };
-        assert_eq!(found.name(), Some("www.example.com"));
+        assert_eq!(found.name().as_deref(), Some("www.example.com"));
         assert_eq!(found.protocols().collect::<Vec<_>>(), [&b"h2"[..], b"http/1.1"]);
         assert!(!found.ech && !found.esni);
     }
@@ -282,7 +283,7 @@ pub(crate) mod tests {
             hello(&[extension(0xfe0d, &[0; 186]), server_name("public.example"), extension(0xffce, &[1])]);
         let Step::Done(found) = client_hello(&octets) else { panic!() };
         assert!(found.ech && found.esni);
-        assert_eq!(found.name(), Some("public.example"));
+        assert_eq!(found.name().as_deref(), Some("public.example"));
     }
 
     #[test]
@@ -299,7 +300,7 @@ pub(crate) mod tests {
         let list = vec16(&[vec![1], vec16(b"other"), vec![0], vec16(b"right.example")].concat());
         let octets = hello(&[extension(0, &list)]);
         let Step::Done(found) = client_hello(&octets) else { panic!() };
-        assert_eq!(found.name(), Some("right.example"));
+        assert_eq!(found.name().as_deref(), Some("right.example"));
     }
 
     #[test]

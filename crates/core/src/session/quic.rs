@@ -106,8 +106,8 @@ impl QuicHello {
         }
         // Not under any keys that we have: after Retry and version negotiation, and of course at first, the keys
         // derive from the packet's own destination connection ID. The server's Retry need not have been seen.
-        let known = |a: &Box<Attempt>| a.version == initial.version && *a.dcid == *initial.dcid;
-        if self.attempts.len() >= MAX_ATTEMPTS || self.attempts.iter().any(known) {
+        let known = |a: &Attempt| a.version == initial.version && *a.dcid == *initial.dcid;
+        if self.attempts.len() >= MAX_ATTEMPTS || self.attempts.iter().any(|a| known(a)) {
             return Step::Foreign;
         }
         let Some(keys) = ClientKeys::derive(initial.version, initial.dcid) else { return Step::Foreign };
@@ -138,7 +138,7 @@ impl Attempt {
 
 fn told(hello: &ClientHello<'_>) -> Progress {
     match hello.name() {
-        Some(name) => Progress::Hello(QuicName { name: name.into(), ech: hello.ech }),
+        Some(name) => Progress::Hello(QuicName { name: Box::from(&*name), ech: hello.ech }),
         None => Progress::NoName,
     }
 }

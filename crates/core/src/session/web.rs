@@ -110,7 +110,7 @@ impl WebStream {
             Step::Done(handshake) => {
                 if let Step::Done(hello) = tls::client_hello(&handshake) {
                     if let Some(name) = hello.name() {
-                        emit(NameVia::Tls, name);
+                        emit(NameVia::Tls, &name);
                     }
                 }
                 // A second hello, after HelloRetryRequest, has the same name (RFC 8446, 4.1.2).
@@ -154,15 +154,15 @@ fn tls_may_begin(rest: &[u8]) -> bool {
 /// told as such and as a request.
 fn tell(request: &http::Request<'_>, emit: &mut dyn FnMut(NameVia, &str)) {
     let target = request.target_host();
-    if let Some(name) = target.filter(|_| request.is_connect()) {
+    if let Some(name) = target.as_deref().filter(|_| request.is_connect()) {
         emit(NameVia::HttpConnect, name);
     }
     let mut same = false;
     for name in request.hosts.iter().filter_map(|host| host_of(host)) {
-        same |= target.is_some_and(|t| t.eq_ignore_ascii_case(name));
-        emit(NameVia::Http, name);
+        same |= target.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(&name));
+        emit(NameVia::Http, &name);
     }
-    if let Some(name) = target.filter(|_| !same) {
+    if let Some(name) = target.as_deref().filter(|_| !same) {
         emit(NameVia::Http, name);
     }
 }

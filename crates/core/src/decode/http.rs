@@ -120,6 +120,17 @@ pub(crate) fn request(buf: &[u8]) -> Step<Request<'_>> {
     if found.head > MAX_HEAD { Step::Foreign } else { Step::Done(found) }
 }
 
+/// Whether asking [`request`] again is any use once octets have come behind the first `seen`: the first line or the
+/// head has ended in them. Asking at every segment would make many small ones costly.
+pub(crate) fn more_to_tell(buf: &[u8], seen: usize) -> bool {
+    let Some((old, new)) = buf.split_at_checked(seen) else { return true };
+    let mut ends = memchr::memchr_iter(b'\n', new).map(|at| &buf[..seen + at]);
+    ends.any(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        line.is_empty() || line.ends_with(b"\n") || memchr::memchr(b'\n', old).is_none()
+    })
+}
+
 /// A line without its end, and what follows. A bare LF ends a line too (RFC 9112, 2.2).
 fn line(buf: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr(b'\n', buf)?;
@@ -275,6 +286,7 @@ mod tests {
         assert_eq!(found.body, Body::Length(0));
         for cut in 0..found.head {
             assert_eq!(request(&text[..cut]), Step::NeedMore, "{cut}");
+            assert!(more_to_tell(text, cut));
         }
     }
 
@@ -304,6 +316,13 @@ mod tests {
         assert_eq!(host(b"GET /redirect?to=http://other.example/ HTTP/1.1\r\n\r\n"), None);
         assert_eq!(host(b"OPTIONS * HTTP/1.1\r\n\r\n"), None);
         assert_eq!(host(b"CONNECT / HTTP/1.1\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn only_the_end_of_the_first_line_or_of_the_head_is_worth_asking_for() {
+        let text = b"GET / HTTP/1.1\r\nA: b\r\nC: d\r\n\r\n";
+        let told: Vec<_> = (0..text.len()).filter(|seen| more_to_tell(&text[..=*seen], *seen)).collect();
+        assert_eq!(told, [15, text.len() - 1]);
     }
 
     #[test]

@@ -14,6 +14,10 @@ const MAX_ATTEMPTS: usize = 4;
 /// and repeats them at growing intervals.
 const MAX_IDLE_PACKETS: u8 = 32;
 
+/// Packets looked at in one datagram. A client coalesces one of each kind (RFC 9000, 12.2); forged Initials of a few
+/// octets would each cost a key derivation.
+const MAX_COALESCED: usize = 8;
+
 /// Pieces of one hello held at once. Browsers cut it into some 10 to 20 on purpose.
 const MAX_PIECES: usize = 64;
 
@@ -72,7 +76,7 @@ impl QuicHello {
             return Progress::GivenUp;
         }
         let mut news = false;
-        for packet in packets(datagram) {
+        for packet in packets(datagram).take(MAX_COALESCED) {
             let Packet::Initial(initial) = packet else { continue };
             match self.initial(&initial) {
                 Step::Done(progress) => return self.finish(progress),

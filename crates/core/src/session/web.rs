@@ -5,14 +5,14 @@
 //!             16 03 …             whole hello
 //! Undecided ──────────▶ Tls ───────────────────▶ Done
 //!   │  ▲  method …                                 ▲
-//!   │  ├──────────▶ (request) ─▶ Body, Chunked     │
+//!   │  ├──────────▶ Head ──────▶ Body, Chunked     │
 //!   │  └──── CONNECT, end of body ──────┘          │
 //!   └── neither, too often ────────────────────────┘
 //! ```
 
 use crate::decode::http::{self, Body, Chunked, MAX_HEAD};
 use crate::decode::name::host_of;
-use crate::decode::tls::{self, Step};
+use crate::decode::tls::{self, Step, Stream};
 use crate::session::NameVia;
 
 /// Octets that a caller keeps of one stream: enough for the longest hello in records of any sensible length.
@@ -27,6 +27,8 @@ const MAX_FOREIGN: u8 = 32;
 enum State {
     /// A request or a hello may begin here: at the start, after each request, in a CONNECT tunnel, and after a gap.
     Undecided,
+    /// A request has begun: so many octets of it have been looked at.
+    Head { seen: usize },
     /// A hello has begun; it can't be whole before so many octets.
     Tls { wanted: usize },
     /// So many octets of a body are to be skipped.
@@ -74,12 +76,22 @@ impl WebStream {
         if self.state == State::Done { buf.len() } else { at }
     }
 
-    /// One transition. 0 consumed: more octets must come.
+    /// One transition; `rest` isn't empty. 0 consumed: more octets must come.
     fn step(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
         match self.state {
             State::Done => rest.len(),
-            State::Undecided if tls_may_begin(rest) => self.tls(rest, emit),
-            State::Undecided => self.request(rest, emit),
+            State::Undecided => match rest[0] {
+                // Empty lines before a request (RFC 9112, 2.2).
+                b'\r' | b'\n' => 1,
+                // A handshake record. This octet begins no method.
+                0x16 => self.tls(rest, emit),
+                _ => self.request(rest, emit),
+            },
+            State::Head { seen } if rest.len() <= MAX_HEAD && !http::more_to_tell(rest, seen) => {
+                self.state = State::Head { seen: rest.len() };
+                0
+            }
+            State::Head { .. } => self.request(rest, emit),
             State::Tls { wanted } if rest.len() < wanted => 0,
             State::Tls { .. } => self.tls(rest, emit),
             State::Body { left } => {
@@ -102,12 +114,12 @@ impl WebStream {
 
     fn tls(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
         match tls::handshake(rest) {
-            Step::NeedMore if rest.len() < MAX_KEPT => {
-                self.state = State::Tls { wanted: tls::wanted(rest).min(MAX_KEPT) };
+            Stream::NeedMore(wanted) if rest.len() < MAX_KEPT => {
+                self.state = State::Tls { wanted: wanted.min(MAX_KEPT) };
                 0
             }
-            Step::NeedMore | Step::Foreign => self.not_ours(rest),
-            Step::Done(handshake) => {
+            Stream::NeedMore(_) | Stream::Foreign => self.not_ours(rest),
+            Stream::Whole(handshake) => {
                 if let Step::Done(hello) = tls::client_hello(&handshake) {
                     if let Some(name) = hello.name() {
                         emit(NameVia::Tls, &name);
@@ -122,7 +134,10 @@ impl WebStream {
 
     fn request(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
         match http::request(rest) {
-            Step::NeedMore if rest.len() <= MAX_HEAD => 0,
+            Step::NeedMore if rest.len() <= MAX_HEAD => {
+                self.state = State::Head { seen: rest.len() };
+                0
+            }
             Step::NeedMore | Step::Foreign => self.not_ours(rest),
             Step::Done(request) => {
                 tell(&request, emit);
@@ -143,11 +158,6 @@ impl WebStream {
         self.state = if self.foreign >= MAX_FOREIGN { State::Done } else { State::Undecided };
         rest.len()
     }
-}
-
-/// Whether the octets can be those of a TLS handshake record. One octet tells it from a request line.
-fn tls_may_begin(rest: &[u8]) -> bool {
-    rest.first() == Some(&0x16)
 }
 
 /// Host fields, or else the host in the target; both where they differ, for then they name two servers. CONNECT is

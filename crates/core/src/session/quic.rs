@@ -28,8 +28,10 @@ pub(crate) enum Progress {
     NeedMore,
     /// The hello is whole and has a name. Said once.
     Hello(QuicName),
-    /// The hello is whole and names nobody, or its name isn't printable.
+    /// The hello is whole and names nobody.
     NoName,
+    /// The hello is whole and its name isn't printable: to be counted.
+    Unreadable,
     /// No hello will be found: another protocol, an unknown version, damage, or a limit.
     GivenUp,
 }
@@ -143,6 +145,7 @@ impl Attempt {
 fn told(hello: &ClientHello<'_>) -> Progress {
     match hello.name() {
         Some(name) => Progress::Hello(QuicName { name: Box::from(&*name), ech: hello.ech }),
+        None if hello.server_name.is_some() => Progress::Unreadable,
         None => Progress::NoName,
     }
 }
@@ -302,11 +305,11 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_without_name_is_told_apart_from_none() {
+    fn a_name_that_is_not_printable_is_not_told() {
         let mut hello = hello_for("x");
         let at = hello.windows(2).position(|w| w == [1, b'x']).unwrap_or_default();
         hello[at + 1] = 7;
-        assert_eq!(QuicHello::new().feed(&first(&crypto(0, &hello))), Progress::NoName);
+        assert_eq!(QuicHello::new().feed(&first(&crypto(0, &hello))), Progress::Unreadable);
     }
 
     #[test]

@@ -105,6 +105,8 @@ counters! {
     NamesQuic => "names.quic",
     /// Names read from HTTP.
     NamesHttp => "names.http",
+    /// Names left out because they hold control characters or are too long.
+    NamesUnreadable => "names.unreadable",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
     /// IRI released.

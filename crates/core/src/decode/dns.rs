@@ -186,7 +186,7 @@ impl Name {
     /// The root name is nobody's: it is neither emitted nor counted.
     fn emit(&self, section: Section, found: &mut Message, emit: &mut dyn FnMut(Section, &str)) {
         match printable(&self.text[..self.len]) {
-            Some(name) if !self.ambiguous => emit(section, name),
+            Some(name) if !self.ambiguous => emit(section, &name),
             _ if self.len == 0 => {}
             _ => found.unreadable += 1,
         }

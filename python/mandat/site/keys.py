@@ -18,7 +18,7 @@ _LIID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,24}")
 
 
 class Keys:
-    """SITE/keys: 0700 and its files 0600, for whoever reads it can sign for the log and open retained records."""
+    """SITE/keys, mode 0700: whoever reads it can sign for the log and open retained records."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -93,7 +94,8 @@ def default_origin(root: Path) -> str:
 
 def _make_lab(directory: Path, origin: str) -> list[Approver]:
     """Throw-away approvers and an agency, whose private keys lie in the site itself: for trials only."""
-    import pyrage  # noqa: PLC0415 - only a lab needs it
+    # Only a lab needs it, and it has no type stubs.
+    pyrage = import_module("pyrage")
 
     approvers = []
     for number in range(1, LAB_APPROVERS + 1):

@@ -1,7 +1,7 @@
 """The warrants of a site: SITE/warrants/<liid>/ holds canonical.json, approvals/<n>.json and standing.json.
 
-Trust: whoever can change these files can stop a warrant, but can't start or widen one. Its octets are bound by
-the approvals and by the log; that it ended is known from the log too.
+Trust: whoever can change these files can stop a warrant, but can't start or widen one. Its octets are bound
+by the approvals and by the log; that it ended is known from the log too.
 
 Not done: a stolen disk shows the targets, for canonical.json is in clear (mode 0600).
 """
@@ -45,9 +45,7 @@ class Registry:
     def liids(self) -> list[str]:
         """All warrants that were ever added."""
         try:
-            return sorted(path.name for path in self._directory.iterdir() if not path.name.startswith("."))
-        except FileNotFoundError:
-            return []
+            return sorted(path.parent.name for path in self._directory.glob("*/standing.json"))
         except OSError as error:
             raise SiteError("site_damaged", str(error.strerror), where=str(self._directory)) from None
 
@@ -87,7 +85,7 @@ class Registry:
     def save(self, record: Record) -> None:
         """Write a warrant down. The standing comes last: without it there is no warrant."""
         directory = self._directory / record.warrant.liid
-        if not (directory / "canonical.json").exists():
+        if not (directory / "standing.json").exists():  # a crash may have left the octets of another try
             files.write(directory / "canonical.json", record.warrant.canonical)
         for number, approval in enumerate(record.approvals, 1):
             path = directory / "approvals" / f"{number:02d}.json"

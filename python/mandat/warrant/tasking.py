@@ -26,7 +26,7 @@ class State(StrEnum):
     REVOKED = "revoked"
 
 
-# Nothing leads out of `expired` and `revoked`, and nothing back to `active`: to go on, a new warrant is needed.
+# Nothing leads out of `expired` and `revoked`, nor back to `active`: to go on, a new warrant is needed.
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.ADDED:     frozenset({State.APPROVED, State.EXPIRED, State.REVOKED}),
     State.APPROVED:  frozenset({State.ACTIVE, State.EXPIRED, State.REVOKED}),

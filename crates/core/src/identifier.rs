@@ -1,1 +1,46 @@
 //! Target identifiers: parse, normalise, compare (TS 103 280).
+//!
+//! Two spellings of one identity compare equal only because both were brought to one normal form first; nothing here
+//! compares tails or prefixes of numbers. What can't be brought to E.164 by the rules of a [`NumberingPlan`] stays a
+//! URI: an unread number is a miss that an operator can find, a guessed one is an interception of a stranger.
+
+mod domain;
+mod number;
+mod plan;
+mod target;
+mod uri;
+
+pub(crate) use domain::{Domain, DomainError, DomainIndex};
+pub(crate) use number::Number;
+pub(crate) use plan::{NumberingPlan, NumberingPlans};
+pub(crate) use target::{Target, TargetError};
+
+use std::fmt;
+
+/// Who somebody is, in normal form.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Identity {
+    /// A telephone number.
+    Number(Number),
+    /// Anything else: a SIP URI in normal form, a short code as `tel:` URI, an alphanumeric sender as written.
+    Uri(Box<str>),
+}
+
+impl Identity {
+    /// For records: E.164 digits without `+`, or the URI.
+    pub(crate) fn text(&self) -> Box<str> {
+        match self {
+            Self::Number(number) => number.digits().as_str().into(),
+            Self::Uri(uri) => uri.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Number(_) => "Number(«redacted»)",
+            Self::Uri(_) => "Uri(«redacted»)",
+        })
+    }
+}

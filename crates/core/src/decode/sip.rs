@@ -1,7 +1,419 @@
-//! SIP messages (RFC 3261).
+//! SIP messages (RFC 3261), read in one pass and without a copy.
+//!
+//! A tap must read what the endpoints accept, not only what the grammar allows: compact and folded headers, bare line
+//! feeds, binary bodies and a wrong Content-Length are all read as far as they make sense.
+
+mod address;
+mod body;
+mod frame;
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+use smallvec::SmallVec;
+
+use crate::product::Role;
+pub(crate) use frame::frame;
+
+/// Longest start line that is taken for one. RFC 3261 sets no limit; real ones stay below 300 octets, the longest of
+/// the RFC 4475 torture messages below 700, and a stream of anything else must be given up some time.
+pub(crate) const MAX_START_LINE: usize = 8 * 1024;
+
+/// Most identity headers kept of one message. RFC 3325 allows two P-Asserted-Identity values, a chain of diversions
+/// seldom passes five; beyond this the message says so in [`Message::identities_dropped`].
+const MAX_IDENTITY_HEADERS: usize = 64;
+
+/// A request method. The registry is open: what we don't act upon is [`Method::Other`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Method {
+    /// RFC 3261.
+    Invite,
+    /// RFC 3261.
+    Ack,
+    /// RFC 3261.
+    Bye,
+    /// RFC 3261.
+    Cancel,
+    /// RFC 3261.
+    Register,
+    /// RFC 3261.
+    Options,
+    /// RFC 3262: acknowledges a provisional response and may carry an offer or answer.
+    Prack,
+    /// RFC 3311: changes the session before or after the answer.
+    Update,
+    /// RFC 3428: a text message.
+    Message,
+    /// RFC 6086.
+    Info,
+    /// RFC 6665.
+    Subscribe,
+    /// RFC 6665.
+    Notify,
+    /// RFC 3515.
+    Refer,
+    /// RFC 3903.
+    Publish,
+    /// Any other.
+    Other,
+}
+
+impl Method {
+    /// Methods are case-sensitive (RFC 3261, 7.1).
+    fn parse(token: &[u8]) -> Self {
+        match token {
+            b"INVITE" => Self::Invite,
+            b"ACK" => Self::Ack,
+            b"BYE" => Self::Bye,
+            b"CANCEL" => Self::Cancel,
+            b"REGISTER" => Self::Register,
+            b"OPTIONS" => Self::Options,
+            b"PRACK" => Self::Prack,
+            b"UPDATE" => Self::Update,
+            b"MESSAGE" => Self::Message,
+            b"INFO" => Self::Info,
+            b"SUBSCRIBE" => Self::Subscribe,
+            b"NOTIFY" => Self::Notify,
+            b"REFER" => Self::Refer,
+            b"PUBLISH" => Self::Publish,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The first line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Start<'a> {
+    /// Method and Request-URI.
+    Request { method: Method, uri: &'a [u8] },
+    /// Status code, 100 to 699, and reason phrase.
+    Response { status: u16, reason: &'a [u8] },
+}
+
+/// The value of CSeq (RFC 3261, 20.16).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct CSeq {
+    pub(crate) number: u32,
+    /// In a response, the method of the request that it answers.
+    pub(crate) method: Method,
+}
+
+/// The value of From or To.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Address<'a> {
+    /// addr-spec, without display name, brackets and header parameters. Empty when the header is missing.
+    pub(crate) uri: &'a [u8],
+    /// Dialog tag, empty when there is none.
+    pub(crate) tag: &'a [u8],
+}
 
 /// One SIP message, borrowed.
 pub(crate) struct Message<'a> {
     /// The whole message.
     pub(crate) octets: &'a [u8],
+    pub(crate) start: Start<'a>,
+    /// Never empty.
+    pub(crate) call_id: &'a [u8],
+    pub(crate) cseq: CSeq,
+    pub(crate) from: Address<'a>,
+    pub(crate) to: Address<'a>,
+    /// `branch` of the topmost Via, which names the transaction (RFC 3261, 17.1.3). Empty when there is none.
+    pub(crate) branch: &'a [u8],
+    /// As written, with parameters. Empty when there is none.
+    pub(crate) content_type: &'a [u8],
+    /// As written. Empty when there is none.
+    pub(crate) content_encoding: &'a [u8],
+    /// As far as it is there, cut at Content-Length.
+    pub(crate) body: &'a [u8],
+    /// Some identity headers were left out: more than [`MAX_IDENTITY_HEADERS`].
+    pub(crate) identities_dropped: bool,
+    /// Header values that hold identities, in order.
+    identities: SmallVec<[(Role, &'a [u8]); 6]>,
 }
+
+impl std::fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Message").field("cseq", &self.cseq).finish_non_exhaustive()
+    }
+}
+
+/// Whether a datagram or the head of a stream is a SIP message. Looks at one octet of most other traffic.
+#[inline]
+pub(crate) fn looks_like_sip(octets: &[u8]) -> bool {
+    // RTP, STUN, DNS and TLS all begin with an octet that begins no token.
+    if !octets.first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'\r' | b'\n')) {
+        return false;
+    }
+    start_line(skip_line_ends(octets)).is_some()
+}
+
+/// RFC 3261, 7.5: line ends before the start line are ignored (they are also keep-alives, RFC 5626, 3.5.1).
+fn skip_line_ends(octets: &[u8]) -> &[u8] {
+    let n = octets.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    octets.get(n..).unwrap_or_default()
+}
+
+/// Reads the start line, and gives what follows it.
+fn start_line(octets: &[u8]) -> Option<(Start<'_>, &[u8])> {
+    let end = memchr(b'\n', octets.get(..MAX_START_LINE).unwrap_or(octets))?;
+    let (line, rest) = (trim_end(octets.get(..end)?), octets.get(end + 1..)?);
+    if let Some((version, rest_of_line)) = line.split_at_checked(8)
+        && version.eq_ignore_ascii_case(b"SIP/2.0 ")
+    {
+        let digits = rest_of_line.get(..3)?;
+        let reason = match rest_of_line.get(3..)? {
+            [] => &[][..],
+            [b' ', reason @ ..] => reason,
+            _ => return None,
+        };
+        let status = number(digits)?;
+        return (100..=699)
+            .contains(&status)
+            .then_some((Start::Response { status: u16::try_from(status).ok()?, reason }, rest));
+    }
+    let (request, version) = line.split_at_checked(line.len().checked_sub(8)?)?;
+    if !version.eq_ignore_ascii_case(b" SIP/2.0") {
+        return None;
+    }
+    let space = memchr(b' ', request)?;
+    let (token, uri) = (request.get(..space)?, trim(request.get(space..)?));
+    if uri.is_empty() || !token.iter().copied().all(is_token) {
+        return None;
+    }
+    Some((Start::Request { method: Method::parse(token), uri }, rest))
+}
+
+/// `token` of RFC 3261, 25.1.
+const fn is_token(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric()
+        || matches!(octet, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+}
+
+/// White space, including the line ends of a folded value.
+const fn is_space(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn trim(value: &[u8]) -> &[u8] {
+    let start = value.iter().take_while(|b| is_space(**b)).count();
+    trim_end(value.get(start..).unwrap_or_default())
+}
+
+fn trim_end(value: &[u8]) -> &[u8] {
+    let n = value.iter().rev().take_while(|b| is_space(**b)).count();
+    value.get(..value.len() - n).unwrap_or_default()
+}
+
+/// A decimal number of digits alone that fits.
+fn number(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u32, |n, b| {
+        b.is_ascii_digit().then_some(())?;
+        n.checked_mul(10)?.checked_add(u32::from(b - b'0'))
+    })
+}
+
+/// The headers that we read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Header {
+    CallId,
+    CSeq,
+    Via,
+    ContentType,
+    ContentEncoding,
+    ContentLength,
+    Identity(Role),
+}
+
+impl Header {
+    /// By full or compact name (RFC 3261, 7.3.3). The compact names that others have registered since (a, b, d, j, k,
+    /// n, o, r, s, u, x, y) all stand for headers that we don't read, so they fall through.
+    #[inline]
+    fn of(name: &[u8]) -> Option<Self> {
+        let is = |full: &[u8]| name.eq_ignore_ascii_case(full);
+        let short = name.len() == 1;
+        Some(match name.first()? | 0x20 {
+            b'c' if short || is(b"Content-Type") => Self::ContentType,
+            b'c' if is(b"Call-ID") => Self::CallId,
+            b'c' if is(b"CSeq") => Self::CSeq,
+            b'c' if is(b"Content-Length") => Self::ContentLength,
+            b'c' if is(b"Content-Encoding") => Self::ContentEncoding,
+            b'd' if is(b"Diversion") => Self::Identity(Role::Diversion),
+            b'e' if short => Self::ContentEncoding,
+            b'f' if short || is(b"From") => Self::Identity(Role::From),
+            b'h' if is(b"History-Info") => Self::Identity(Role::HistoryInfo),
+            b'i' if short => Self::CallId,
+            b'l' if short => Self::ContentLength,
+            b'p' if is(b"P-Asserted-Identity") => Self::Identity(Role::PAssertedIdentity),
+            b'p' if is(b"P-Preferred-Identity") => Self::Identity(Role::PPreferredIdentity),
+            b'r' if is(b"Remote-Party-ID") => Self::Identity(Role::RemotePartyId),
+            b't' if short || is(b"To") => Self::Identity(Role::To),
+            b'v' if short || is(b"Via") => Self::Via,
+            _ => return None,
+        })
+    }
+}
+
+/// Walks over header lines; folded lines come as one value. Gives each header that we read to `each` and returns
+/// what follows the empty line, or `None` when the headers don't end.
+fn headers<'a>(octets: &'a [u8], mut each: impl FnMut(Header, &'a [u8])) -> Option<&'a [u8]> {
+    let mut rest = octets;
+    loop {
+        let mut end = memchr(b'\n', rest).unwrap_or(rest.len());
+        match rest.get(..end)? {
+            [] | [b'\r'] => return rest.get(end + 1..),
+            _ => {}
+        }
+        // RFC 3261, 7.3.1: a line that begins with white space goes on with the one before.
+        while let Some(b' ' | b'\t') = rest.get(end + 1) {
+            end = memchr(b'\n', rest.get(end + 1..)?).map_or(rest.len(), |n| end + 1 + n);
+        }
+        let line = rest.get(..end)?;
+        // Only names that begin like one of ours are looked at.
+        if matches!(
+            line.first().map(|b| b | 0x20),
+            Some(b'c'..=b'f' | b'h' | b'i' | b'l' | b'p' | b'r' | b't' | b'v')
+        ) && let Some(colon) = memchr(b':', line)
+            && let Some(header) = Header::of(trim_end(line.get(..colon)?))
+        {
+            each(header, trim(line.get(colon + 1..)?));
+        }
+        rest = rest.get(end + 1..)?;
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Reads one message: a datagram, or what [`frame`] cut out of a stream. `None` when there is no start line or no
+    /// Call-ID: without it, nothing tells which call it belongs to.
+    pub(crate) fn parse(octets: &'a [u8]) -> Option<Self> {
+        let (start, rest) = start_line(skip_line_ends(octets))?;
+        let method = match start {
+            Start::Request { method, .. } => method,
+            Start::Response { .. } => Method::Other,
+        };
+        let mut message = Self {
+            octets,
+            start,
+            call_id: b"",
+            cseq: CSeq { number: 0, method },
+            from: Address::default(),
+            to: Address::default(),
+            branch: b"",
+            content_type: b"",
+            content_encoding: b"",
+            body: b"",
+            identities_dropped: false,
+            identities: SmallVec::new(),
+        };
+        let mut length = None;
+        // Headers that don't end (a datagram cut by the snapshot length) are read as far as they go.
+        let body =
+            headers(rest, |header, value| message.header(header, value, &mut length)).unwrap_or_default();
+        // RFC 3261, 18.3: over UDP the body ends with the datagram; a length beyond it is an error of the sender
+        // that we forgive.
+        message.body = length.and_then(|n| body.get(..n as usize)).unwrap_or(body);
+        (!message.call_id.is_empty()).then_some(message)
+    }
+
+    #[inline]
+    fn header(&mut self, header: Header, value: &'a [u8], length: &mut Option<u32>) {
+        match header {
+            Header::CallId if self.call_id.is_empty() => self.call_id = value,
+            Header::CSeq => {
+                let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
+                let (digits, method) = value.split_at_checked(digits).unwrap_or_default();
+                self.cseq.number = number(digits).unwrap_or(0);
+                // The method of a request is the one in its first line, whatever CSeq says.
+                if matches!(self.start, Start::Response { .. }) {
+                    self.cseq.method = Method::parse(trim(method));
+                }
+            }
+            Header::Via if self.branch.is_empty() => {
+                self.branch = address::parameter(value, b"branch");
+            }
+            Header::ContentType => self.content_type = value,
+            Header::ContentEncoding => self.content_encoding = value,
+            Header::ContentLength => *length = number(value),
+            Header::Identity(role) => {
+                match role {
+                    Role::From if self.from.uri.is_empty() => self.from = address::name_addr(value),
+                    Role::To if self.to.uri.is_empty() => self.to = address::name_addr(value),
+                    _ => {}
+                }
+                if self.identities.len() < MAX_IDENTITY_HEADERS {
+                    self.identities.push((role, value));
+                } else {
+                    self.identities_dropped = true;
+                }
+            }
+            Header::CallId | Header::Via => {}
+        }
+    }
+
+    /// Method of a request, or of the request that a response answers.
+    pub(crate) const fn method(&self) -> Method {
+        self.cseq.method
+    }
+
+    /// Status of a response; `None` for a request.
+    pub(crate) const fn status(&self) -> Option<u16> {
+        match self.start {
+            Start::Response { status, .. } => Some(status),
+            Start::Request { .. } => None,
+        }
+    }
+
+    /// Whether it holds identities besides From, To and Request-URI.
+    pub(crate) fn has_asserted_identity(&self) -> bool {
+        self.identities.iter().any(|(role, _)| !matches!(role, Role::From | Role::To))
+    }
+
+    /// Gives every identity with where it stood: the bare addr-spec, with its URI parameters.
+    pub(crate) fn parties(&self, emit: &mut dyn FnMut(Role, &str)) {
+        if let Start::Request { uri, .. } = self.start {
+            emit(Role::RequestUri, &text(uri));
+        }
+        for (role, value) in &self.identities {
+            match role {
+                // One value each, in which a comma may stand in the user part.
+                Role::From | Role::To => emit_uri(*role, address::name_addr(value).uri, emit),
+                _ => address::each(value, |uri| emit_uri(*role, uri, emit)),
+            }
+        }
+    }
+
+    /// Gives each body: the body itself, or the parts of a multipart body, with its content type. A body in a content
+    /// encoding such as gzip isn't given.
+    pub(crate) fn bodies(&self, mut emit: impl FnMut(&'a [u8], &'a [u8])) {
+        let plain =
+            self.content_encoding.is_empty() || self.content_encoding.eq_ignore_ascii_case(b"identity");
+        if plain && !self.body.is_empty() {
+            body::parts(self.content_type, self.body, &mut emit);
+        }
+    }
+}
+
+fn emit_uri(role: Role, uri: &[u8], emit: &mut dyn FnMut(Role, &str)) {
+    if !uri.is_empty() {
+        emit(role, &text(uri));
+    }
+}
+
+/// Header text as text. What isn't UTF-8 is read as Latin-1, so that two different values stay different.
+pub(crate) fn text(value: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(value) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(value.iter().map(|b| char::from(*b)).collect()),
+    }
+}
+
+/// The media type without parameters is `wanted`, in any case.
+pub(crate) fn is_type(content_type: &[u8], wanted: &[u8]) -> bool {
+    let end = memchr(b';', content_type).unwrap_or(content_type.len());
+    trim(content_type.get(..end).unwrap_or_default()).eq_ignore_ascii_case(wanted)
+}
+
+#[cfg(test)]
+mod tests;

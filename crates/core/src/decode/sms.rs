@@ -1,1 +1,525 @@
-//! Short message transfer layer (TS 23.040, TS 23.038).
+//! Short messages: the relay layer (TS 24.011, 7.3 and 8.2) and the transfer layer (TS 23.040, 9.2) with its coding
+//! scheme (TS 23.038, 4).
+//!
+//! Which transfer message a TPDU is depends on its direction, and only the relay layer tells the direction: so one is
+//! never read without the other.
+
+use std::borrow::Cow;
+
+use encoding_rs::Encoding;
+
+use super::gsm7::{self, Language, Shifts};
+
+/// Relay layer message (TS 24.011, 8.2.2: direction and kind are one field).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rp<'a> {
+    /// RP-DATA: carries a transfer message.
+    Data(Direction, &'a [u8]),
+    /// RP-ACK, RP-ERROR or RP-SMMA. What an RP-ACK carries is a report of a message, never a message.
+    Report,
+}
+
+/// Which way a short message goes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Direction {
+    /// From the mobile to the service centre.
+    Submit,
+    /// From the service centre to the mobile.
+    Deliver,
+}
+
+/// Reads the relay layer.
+pub(crate) fn relay(octets: &[u8]) -> Option<Rp<'_>> {
+    let (first, rest) = octets.split_first()?;
+    let direction = match first & 7 {
+        0 => Direction::Submit,
+        1 => Direction::Deliver,
+        2..=6 => return Some(Rp::Report),
+        _ => return None,
+    };
+    let (_reference, rest) = rest.split_first()?;
+    // RP-Originator-Address and RP-Destination-Address name the service centre: a party to no message.
+    let (_, rest) = length_value(rest)?;
+    let (_, rest) = length_value(rest)?;
+    let (tpdu, _) = length_value(rest)?;
+    Some(Rp::Data(direction, tpdu))
+}
+
+fn length_value(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = octets.split_first()?;
+    rest.split_at_checked(usize::from(*length))
+}
+
+/// An address with its type of number (TS 23.040, 9.1.2.5; SMPP 3.4, 5.2.5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Address<'a> {
+    pub(crate) ton: u8,
+    value: Value<'a>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Value<'a> {
+    /// Semi-octets and how many.
+    Bcd(&'a [u8], usize),
+    /// Packed septets.
+    Alphanumeric(&'a [u8]),
+    /// Characters as they are (SMPP).
+    Text(&'a [u8]),
+}
+
+/// TS 23.040, 9.1.2.5.
+const TON_INTERNATIONAL: u8 = 1;
+const TON_NATIONAL: u8 = 2;
+const TON_ALPHANUMERIC: u8 = 5;
+
+/// Digits and extra characters of a semi-octet (TS 23.040, 9.1.2.3); 15 fills an odd number up.
+const SEMI_OCTETS: [char; 15] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'a', 'b', 'c'];
+
+impl<'a> Address<'a> {
+    /// From SMPP: characters.
+    pub(crate) const fn from_text(ton: u8, text: &'a [u8]) -> Self {
+        Self { ton, value: Value::Text(text) }
+    }
+
+    /// From a TPDU: the length counts semi-octets, and what follows the address.
+    fn read(octets: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        /// TS 23.040, 9.1.2.5: the address field has at most 12 octets, of which 10 hold 20 semi-octets.
+        const MAX_SEMI_OCTETS: usize = 20;
+        let (head, rest) = octets.split_at_checked(2)?;
+        let (length, ton) = (usize::from(head[0]), head[1] >> 4 & 7);
+        if length > MAX_SEMI_OCTETS {
+            return None;
+        }
+        let (value, rest) = rest.split_at_checked(length.div_ceil(2))?;
+        let value =
+            if ton == TON_ALPHANUMERIC { Value::Alphanumeric(value) } else { Value::Bcd(value, length) };
+        Some((Self { ton, value }, rest))
+    }
+
+    /// Whether nothing was sent.
+    pub(crate) const fn is_empty(&self) -> bool {
+        match self.value {
+            Value::Bcd(octets, _) | Value::Alphanumeric(octets) | Value::Text(octets) => octets.is_empty(),
+        }
+    }
+
+    /// The address as parties are written: `+` before international digits, `;ton=2` behind national ones and `;ton=5`
+    /// behind a name that would otherwise read as a number. `NumberingPlan::identity` reads it back.
+    pub(crate) fn text(&self) -> String {
+        let mut out = String::new();
+        match self.value {
+            Value::Bcd(octets, length) => {
+                let semi_octets = octets.iter().flat_map(|o| [o & 15, o >> 4]);
+                out.extend(semi_octets.take(length).map_while(|s| SEMI_OCTETS.get(usize::from(s))));
+            }
+            Value::Alphanumeric(octets) => {
+                let mut septets = gsm7::unpack(octets, 0, usize::MAX);
+                // Padding to the semi-octet: up to seven zero bits, which are no `@`.
+                while septets.last() == Some(&0) {
+                    septets.pop();
+                }
+                gsm7::decode(&septets, Shifts::default(), &mut out);
+            }
+            Value::Text(octets) => out.extend(octets.iter().map(|o| char::from(*o))),
+        }
+        let numeric = out.bytes().all(|b| b.is_ascii_digit() || b == b'+');
+        match self.ton {
+            TON_INTERNATIONAL if numeric && !out.starts_with(['+', '0']) && !out.is_empty() => {
+                out.insert(0, '+')
+            }
+            TON_NATIONAL if numeric => out.push_str(";ton=2"),
+            TON_ALPHANUMERIC if numeric => out.push_str(";ton=5"),
+            _ => {}
+        }
+        out
+    }
+}
+
+/// Where a part of a long message stands in it (TS 23.040, 9.2.3.24.1 and 9.2.3.24.8; SMPP `sar_*`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Part {
+    pub(crate) reference: u16,
+    /// The reference has 16 bits: another number space than the 8-bit one.
+    pub(crate) wide: bool,
+    pub(crate) total: u8,
+    /// From 1 to `total`.
+    pub(crate) sequence: u8,
+}
+
+impl Part {
+    /// `None` when the numbers can't be: such a part stands alone (TS 23.040, 9.2.3.24.1). So does a part of one.
+    pub(crate) const fn new(reference: u16, wide: bool, total: u8, sequence: u8) -> Option<Self> {
+        if total < 2 || sequence == 0 || sequence > total {
+            return None;
+        }
+        Some(Self { reference, wide, total, sequence })
+    }
+}
+
+/// How the octets of a message are to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Alphabet {
+    /// One septet an octet.
+    Gsm7(Shifts),
+    /// UTF-16, big endian; the standard says UCS-2, handsets send emoji.
+    Utf16,
+    /// US-ASCII and ISO 8859-1.
+    Latin1,
+    /// A further alphabet of SMPP's list.
+    Other(&'static Encoding),
+    /// Not text: data, compressed text, or an alphabet that we don't know.
+    Binary,
+}
+
+impl Alphabet {
+    /// Appends the text of `octets`; false when they are no text.
+    pub(crate) fn decode(self, octets: &[u8], out: &mut String) -> bool {
+        match self {
+            Self::Gsm7(shifts) => gsm7::decode(octets, shifts, out),
+            Self::Utf16 => {
+                let units = octets.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+                out.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+            }
+            Self::Latin1 => out.extend(octets.iter().map(|o| char::from(*o))),
+            Self::Other(encoding) => out.push_str(&encoding.decode_without_bom_handling(octets).0),
+            Self::Binary => return false,
+        }
+        true
+    }
+}
+
+/// User data: what is read of its header, and its octets in `alphabet`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct UserData<'a> {
+    pub(crate) part: Option<Part>,
+    pub(crate) alphabet: Alphabet,
+    /// Septets one an octet for [`Alphabet::Gsm7`], the octets themselves otherwise.
+    pub(crate) octets: Cow<'a, [u8]>,
+}
+
+impl UserData<'_> {
+    /// The octets, for a session: they outlive the PDU.
+    pub(crate) fn into_owned(self) -> Vec<u8> {
+        self.octets.into_owned()
+    }
+}
+
+/// What matters of a user data header (TS 23.040, 9.2.3.24).
+#[derive(Clone, Copy, Default, Debug)]
+struct Header {
+    part: Option<Part>,
+    shifts: Shifts,
+    /// Application port addressing: the body is for a program (WAP push, MMS notification, vCard).
+    ports: bool,
+}
+
+impl Header {
+    /// Elements may come in any order and number; one that is cut short ends the header, what was read stands.
+    fn read(mut octets: &[u8]) -> Self {
+        let mut header = Self::default();
+        while let Some((identifier, rest)) = octets.split_first() {
+            let Some((value, rest)) = length_value(rest) else { break };
+            match (identifier, value) {
+                (0x00, &[reference, total, sequence]) => {
+                    header.part = Part::new(u16::from(reference), false, total, sequence);
+                }
+                (0x08, &[high, low, total, sequence]) => {
+                    header.part = Part::new(u16::from_be_bytes([high, low]), true, total, sequence);
+                }
+                (0x04, [_, _]) | (0x05, [_, _, _, _]) => header.ports = true,
+                (0x24, &[language]) => header.shifts.single = Language(language),
+                (0x25, &[language]) => header.shifts.locking = Language(language),
+                _ => {}
+            }
+            octets = rest;
+        }
+        header
+    }
+}
+
+/// Splits a user data header off: the header, what it takes in octets (its length octet included), and the rest.
+fn split_header(octets: &[u8]) -> Option<(Header, usize, &[u8])> {
+    let (header, rest) = length_value(octets)?;
+    Some((Header::read(header), header.len() + 1, rest))
+}
+
+/// User data of octets, as SMPP carries it: septets aren't packed.
+pub(crate) fn unpacked_user_data(octets: &[u8], has_header: bool, alphabet: Alphabet) -> UserData<'_> {
+    let (header, body) = match has_header.then(|| split_header(octets)).flatten() {
+        Some((header, _, body)) => (header, body),
+        None => (Header::default(), octets),
+    };
+    let alphabet = match alphabet {
+        _ if header.ports => Alphabet::Binary,
+        Alphabet::Gsm7(_) => Alphabet::Gsm7(header.shifts),
+        other => other,
+    };
+    UserData { part: header.part, alphabet, octets: Cow::Borrowed(body) }
+}
+
+/// The groups of TP-DCS (TS 23.038, 4) that say how to read the text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Coding {
+    pub(crate) alphabet: Alphabet,
+    /// Message class, where one is given: 2 is for the SIM.
+    pub(crate) class: Option<u8>,
+}
+
+impl Coding {
+    pub(crate) fn of(dcs: u8) -> Self {
+        const GSM7: Alphabet =
+            Alphabet::Gsm7(Shifts { locking: Language::DEFAULT, single: Language::DEFAULT });
+        match dcs >> 4 {
+            // General data coding, and the same marked for automatic deletion: bit 5 compressed, bit 4 class meaningful.
+            0..=7 => Self {
+                alphabet: match dcs >> 2 & 3 {
+                    _ if dcs & 0x20 != 0 => Alphabet::Binary,
+                    0 => GSM7,
+                    2 => Alphabet::Utf16,
+                    _ => Alphabet::Binary,
+                },
+                class: (dcs & 0x10 != 0).then_some(dcs & 3),
+            },
+            // Message waiting, stored, UCS-2.
+            14 => Self { alphabet: Alphabet::Utf16, class: None },
+            // Data coding and message class.
+            15 => {
+                let alphabet = if dcs & 4 == 0 { GSM7 } else { Alphabet::Binary };
+                Self { alphabet, class: Some(dcs & 3) }
+            }
+            // Message waiting in the default alphabet; reserved groups, which a receiver shall read the same way.
+            _ => Self { alphabet: GSM7, class: None },
+        }
+    }
+}
+
+/// A transfer message that carries text or data.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Tpdu<'a> {
+    pub(crate) direction: Direction,
+    /// TP-OA of a DELIVER, TP-DA of a SUBMIT: the party at the far side.
+    pub(crate) address: Address<'a>,
+    pub(crate) data: UserData<'a>,
+}
+
+/// A transfer message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Transfer<'a> {
+    /// SMS-SUBMIT or SMS-DELIVER.
+    Message(Tpdu<'a>),
+    /// A report of a message, or a command to the service centre.
+    Other,
+}
+
+/// Reads a transfer message; `None` when it is damaged.
+pub(crate) fn transfer(octets: &[u8], direction: Direction) -> Option<Transfer<'_>> {
+    let (&first, rest) = octets.split_first()?;
+    let (address, rest) = match (direction, first & 3) {
+        // TS 23.040, 9.2.3.1: a mobile reads the reserved value as SMS-DELIVER.
+        (Direction::Deliver, 0 | 3) => Address::read(rest)?,
+        (Direction::Submit, 1) => Address::read(rest.get(1..)?)?,
+        // SMS-SUBMIT-REPORT, SMS-STATUS-REPORT, SMS-DELIVER-REPORT, SMS-COMMAND.
+        _ => return Some(Transfer::Other),
+    };
+    let (&[pid, dcs], rest) = rest.split_first_chunk()?;
+    let time = match direction {
+        // TP-Service-Centre-Time-Stamp.
+        Direction::Deliver => 7,
+        // TP-Validity-Period-Format: none, enhanced, relative, absolute.
+        Direction::Submit => [0, 7, 1, 7][usize::from(first >> 3 & 3)],
+    };
+    let (&length, body) = rest.get(time..)?.split_first()?;
+    let data = user_data(body, usize::from(length), first & 0x40 != 0, pid, Coding::of(dcs));
+    Some(Transfer::Message(Tpdu { direction, address, data }))
+}
+
+/// TP-UD. `length` counts septets or octets by alphabet (TS 23.040, 9.2.3.16); a body cut short gives what there is.
+fn user_data(body: &[u8], length: usize, has_header: bool, pid: u8, coding: Coding) -> UserData<'_> {
+    /// TS 23.040, 9.2.3.9: a message that the mobile acknowledges and throws away.
+    const PID_TYPE_0: u8 = 0x40;
+    /// (U)SIM data download: with class 2 a program for the card.
+    const PID_SIM_DOWNLOAD: u8 = 0x7f;
+    const CLASS_SIM: u8 = 2;
+
+    let split = has_header.then(|| split_header(body)).flatten();
+    let (header, used) = split.map_or((Header::default(), 0), |(header, used, _)| (header, used));
+    let no_text =
+        header.ports || pid == PID_TYPE_0 || (pid == PID_SIM_DOWNLOAD && coding.class == Some(CLASS_SIM));
+    let rest = body.get(used..).unwrap_or_default();
+    match coding.alphabet {
+        Alphabet::Gsm7(_) if !no_text => {
+            // The text begins at the next whole septet behind the header.
+            let header_septets = (used * 8).div_ceil(7);
+            let fill = header_septets * 7 - used * 8;
+            let septets = gsm7::unpack(rest, fill as u8, length.saturating_sub(header_septets));
+            UserData {
+                part: header.part,
+                alphabet: Alphabet::Gsm7(header.shifts),
+                octets: Cow::Owned(septets),
+            }
+        }
+        alphabet => {
+            let octets = rest.get(..length.saturating_sub(used)).unwrap_or(rest);
+            let alphabet = if no_text { Alphabet::Binary } else { alphabet };
+            UserData { part: header.part, alphabet, octets: Cow::Borrowed(octets) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn octets(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex.chars().filter_map(|c| c.to_digit(16)).map(|d| d as u8).collect();
+        digits.chunks_exact(2).map(|p| p[0] << 4 | p[1]).collect()
+    }
+
+    fn message(tpdu: &[u8], direction: Direction) -> Tpdu<'_> {
+        match transfer(tpdu, direction) {
+            Some(Transfer::Message(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn text(data: &UserData<'_>) -> Option<String> {
+        let mut out = String::new();
+        data.alphabet.decode(&data.octets, &mut out).then_some(out)
+    }
+
+    #[test]
+    fn deliver() {
+        let tpdu = octets("04 0B 91 3316325476F8 0000 52 50 31 21 43 65 00 0A E8329BFD4697D9EC37");
+        let read = message(&tpdu, Direction::Deliver);
+        assert_eq!(read.address.text(), "+33612345678");
+        assert_eq!(text(&read.data).as_deref(), Some("hellohello"));
+        // The same octets the other way are a DELIVER-REPORT.
+        assert_eq!(transfer(&tpdu, Direction::Submit), Some(Transfer::Other));
+    }
+
+    #[test]
+    fn submit_under_every_validity_format() {
+        for (first, validity) in
+            [("01", ""), ("09", "00000000000000"), ("11", "A7"), ("19", "52503121436500")]
+        {
+            let tpdu = octets(&format!("{first} 07 03 81 21F2 00 00 {validity} 04 F4F29C0E"));
+            let read = message(&tpdu, Direction::Submit);
+            assert_eq!(
+                (read.address.text().as_str(), text(&read.data).as_deref()),
+                ("122", Some("test")),
+                "{first}"
+            );
+        }
+    }
+
+    #[test]
+    fn relay_layer_tells_data_from_reports() {
+        let tpdu = octets("01 07 03 81 21F2 00 00 04 F4F29C0E");
+        let data = [&octets("00 01 00 04 91 1032F4")[..], &[tpdu.len() as u8], &tpdu].concat();
+        assert_eq!(relay(&data), Some(Rp::Data(Direction::Submit, &tpdu)));
+        for report in ["02 01", "03 01 41 02 0000", "04 01 01 29", "05 01 01 29", "06 01"] {
+            assert_eq!(relay(&octets(report)), Some(Rp::Report), "{report}");
+        }
+        assert_eq!(relay(&octets("01 01 00 00 09 04")), None);
+        assert_eq!(relay(&[]), None);
+    }
+
+    #[test]
+    fn addresses() {
+        for (hex, written) in [
+            ("0B 91 3316325476F8", "+33612345678"),
+            ("0A 81 6021436587", "0612345678"),
+            ("09 A1 16325476F8", "612345678;ton=2"),
+            ("03 81 21F2", "122"),
+            ("07 D0 F4F29C0E", "test"),
+            ("0B D0 CDBC30EC5E03", "MyBank"),
+            ("05 81 2A01F3", "*2103"),
+        ] {
+            let wire = octets(hex);
+            let (address, rest) = Address::read(&wire).expect(hex);
+            assert!(rest.is_empty());
+            assert_eq!(address.text(), written, "{hex}");
+        }
+        assert_eq!(Address::from_text(5, b"0612345678").text(), "0612345678;ton=5");
+        assert_eq!(Address::from_text(1, b"+33612345678").text(), "+33612345678");
+        assert!(Address::read(&octets("FF 91 33")).is_none());
+    }
+
+    #[test]
+    fn coding_groups() {
+        let gsm7 = Alphabet::Gsm7(Shifts::default());
+        for (dcs, alphabet, class) in [
+            (0x00, gsm7, None),
+            (0x11, gsm7, Some(1)),
+            (0x04, Alphabet::Binary, None),
+            (0x08, Alphabet::Utf16, None),
+            (0x18, Alphabet::Utf16, Some(0)),
+            (0x0c, Alphabet::Binary, None),
+            (0x20, Alphabet::Binary, None),
+            (0x48, Alphabet::Utf16, None),
+            (0x80, gsm7, None),
+            (0xc8, gsm7, None),
+            (0xd0, gsm7, None),
+            (0xe0, Alphabet::Utf16, None),
+            (0xf0, gsm7, Some(0)),
+            (0xf6, Alphabet::Binary, Some(2)),
+        ] {
+            assert_eq!(Coding::of(dcs), Coding { alphabet, class }, "{dcs:#x}");
+        }
+    }
+
+    #[test]
+    fn header_elements_stand_anywhere() {
+        // Port addressing, an unknown element, then concatenation with 16 bits.
+        let data = unpacked_user_data(
+            b"\x0f\x70\x01\x00\x24\x01\x01\x08\x04\x12\x34\x03\x02\x25\x01\x01Hi",
+            true,
+            Alphabet::Latin1,
+        );
+        assert_eq!(data.part, Part::new(0x1234, true, 3, 2));
+        assert_eq!(text(&data).as_deref(), Some("Hi"));
+        let data = unpacked_user_data(
+            b"\x0b\x05\x04\x0b\x84\x23\xf0\x00\x03\x00\x02\x01WAP",
+            true,
+            Alphabet::Latin1,
+        );
+        assert_eq!((data.part, data.alphabet), (Part::new(0, false, 2, 1), Alphabet::Binary));
+        for impossible in [(0, 0), (2, 0), (2, 3), (1, 1)] {
+            assert_eq!(Part::new(7, false, impossible.0, impossible.1), None);
+        }
+    }
+
+    #[test]
+    fn septets_begin_behind_the_fill_bits() {
+        // UDH of 6 octets: 48 bits, one fill bit, text from the seventh septet on.
+        let tpdu = octets("44 0B 91 3316325476F8 0000 52503121436500 0B 050003CC0201 E8E5391D");
+        let read = message(&tpdu, Direction::Deliver);
+        assert_eq!(read.data.part, Part::new(0xcc, false, 2, 1));
+        assert_eq!(text(&read.data).as_deref(), Some("test"));
+    }
+
+    #[test]
+    fn data_is_never_read_as_text() {
+        for (pid, dcs) in [("40", "00"), ("7F", "F6"), ("7F", "F2"), ("00", "04"), ("00", "F5"), ("00", "20")]
+        {
+            let tpdu = octets(&format!("04 0B 91 3316325476F8 {pid} {dcs} 52503121436500 04 F4F29C0E"));
+            assert_eq!(text(&message(&tpdu, Direction::Deliver).data), None, "{pid} {dcs}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(octets: Vec<u8>, header: bool) {
+            if let Some(Rp::Data(direction, tpdu)) = relay(&octets) {
+                let _ = transfer(tpdu, direction);
+            }
+            for direction in [Direction::Submit, Direction::Deliver] {
+                if let Some(Transfer::Message(read)) = transfer(&octets, direction) {
+                    let _ = (read.address.text(), text(&read.data));
+                }
+            }
+            let _ = text(&unpacked_user_data(&octets, header, Alphabet::Utf16));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Addresses in headers: name-addr, addr-spec and their parameters (RFC 3261, 20.10 and 25.1).
+
+use memchr::{memchr, memchr2, memrchr};
+
+use super::{Address, trim};
+
+/// The one value of From or To.
+pub(super) fn name_addr(value: &[u8]) -> Address<'_> {
+    let (uri, parameters) = addr_spec(value);
+    Address { uri, tag: parameter(parameters, b"tag") }
+}
+
+/// Each value of a header that may hold several, joined by commas.
+pub(super) fn each<'a>(value: &'a [u8], mut emit: impl FnMut(&'a [u8])) {
+    let mut rest = value;
+    while !rest.is_empty() {
+        let (one, after) = rest.split_at(end_of_value(rest));
+        let (uri, _) = addr_spec(one);
+        if !uri.is_empty() {
+            emit(uri);
+        }
+        rest = after.get(1..).unwrap_or_default();
+    }
+}
+
+/// Where the first comma stands that is in neither quotes nor brackets.
+fn end_of_value(value: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(octet) = value.get(at) {
+        match octet {
+            b',' => return at,
+            b'"' => at = quoted(value, at).unwrap_or(at),
+            b'<' => at = memchr(b'>', value.get(at..).unwrap_or_default()).map_or(value.len(), |n| at + n),
+            _ => {}
+        }
+        at += 1;
+    }
+    value.len()
+}
+
+/// Where the quoted string that begins at `at` ends, if it does.
+fn quoted(value: &[u8], at: usize) -> Option<usize> {
+    let mut at = at + 1;
+    loop {
+        at += memchr2(b'"', b'\\', value.get(at..)?)?;
+        if value.get(at) == Some(&b'"') {
+            return Some(at);
+        }
+        at += 2; // a quoted-pair
+    }
+}
+
+/// The URI and the header parameters behind it.
+fn addr_spec(value: &[u8]) -> (&[u8], &[u8]) {
+    let value = trim(value);
+    // A display name may hold any character between quotes, brackets too.
+    let after_name = match value.first() {
+        Some(b'"') => quoted(value, 0).map_or(0, |end| end + 1),
+        _ => 0,
+    };
+    let behind = value.get(after_name..).unwrap_or_default();
+    if let Some(open) = memchr(b'<', behind) {
+        let inside = behind.get(open + 1..).unwrap_or_default();
+        let close = memchr(b'>', inside).unwrap_or(inside.len());
+        return (
+            without_headers(trim(inside.get(..close).unwrap_or_default())),
+            inside.get(close..).unwrap_or_default(),
+        );
+    }
+    // Without brackets, whatever follows a semicolon belongs to the header, not to the URI.
+    let end = memchr(b';', behind).unwrap_or(behind.len());
+    let (uri, parameters) = behind.split_at(end);
+    (without_headers(trim(uri)), parameters)
+}
+
+/// Cuts what History-Info hides behind `?` (RFC 7044): it says why, not who. A `?` may stand in a user part.
+fn without_headers(uri: &[u8]) -> &[u8] {
+    let host = memrchr(b'@', uri).unwrap_or(0);
+    match memchr(b'?', uri.get(host..).unwrap_or_default()) {
+        Some(at) => uri.get(..host + at).unwrap_or(uri),
+        None => uri,
+    }
+}
+
+/// The value of a header parameter, without quotes; empty when it isn't there.
+pub(super) fn parameter<'a>(value: &'a [u8], name: &[u8]) -> &'a [u8] {
+    let mut rest = value;
+    while let Some(at) = memchr2(b';', b'"', rest) {
+        if rest.get(at) == Some(&b'"') {
+            let end = quoted(rest, at).unwrap_or(at);
+            rest = rest.get(end + 1..).unwrap_or_default();
+            continue;
+        }
+        rest = rest.get(at + 1..).unwrap_or_default();
+        let start = rest.iter().take_while(|b| super::is_space(**b)).count();
+        let here = rest.get(start..).unwrap_or_default();
+        let Some((key, after)) = here.split_at_checked(name.len()) else { continue };
+        if !key.eq_ignore_ascii_case(name) {
+            continue;
+        }
+        let gap = after.iter().take_while(|b| super::is_space(**b)).count();
+        let Some([b'=', found @ ..]) = after.get(gap..) else { continue };
+        let found = trim(found);
+        if found.first() == Some(&b'"') {
+            return quoted(found, 0).and_then(|end| found.get(1..end)).unwrap_or_default();
+        }
+        let end =
+            found.iter().take_while(|b| !matches!(b, b';' | b',' | b'>') && !super::is_space(**b)).count();
+        return found.get(..end).unwrap_or_default();
+    }
+    b""
+}

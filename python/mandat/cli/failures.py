@@ -45,7 +45,7 @@ def _run(command: Callable[[], object], as_json: bool) -> int:
         return INTERRUPTED
     except click.ClickException as fault:
         return tell(_usage(fault), as_json)
-    except SystemExit as end:
+    except SystemExit:
         if sys.stdout is stdout:
             raise
         # Click met a closed pipe: it swaps stdout for one that stays silent, and exits with a code of its own.

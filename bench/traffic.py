@@ -71,7 +71,6 @@ def generate(generator: Path, workload: Workload, calls: int) -> Path:
     command = [
         "uv",
         "run",
-        "--frozen",
         "--isolated",
         "--no-project",
         "--with",

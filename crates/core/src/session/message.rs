@@ -18,7 +18,7 @@ use crate::session::{Observer, Text, TextVia};
 
 use body::Content;
 use parts::{Parts, Piece};
-use recent::{Mark, Recent, mark};
+use recent::{Recent, mark};
 
 /// Reads text messages.
 #[derive(Default)]

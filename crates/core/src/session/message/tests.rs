@@ -129,16 +129,14 @@ fn a_retransmission_is_no_message() {
 
 #[test]
 fn the_centre_is_no_party_of_a_short_message_over_ims() {
-    const SUBMIT: &[u8] =
-        b"\x00\x01\x00\x04\x91\x10\x32\xf4\x0d\x01\x07\x03\x81\x21\xf2\x00\x00\x04\xf4\xf2\x9c\x0e";
-    let ear = sip_text("application/vnd.3gpp.sms", SUBMIT);
+    let submit = b"\x00\x01\x00\x04\x91\x10\x32\xf4\x0d\x01\x07\x03\x81\x21\xf2\x00\x00\x04\xf4\xf2\x9c\x0e";
+    let ear = sip_text("application/vnd.3gpp.sms", submit);
     assert_eq!(ear.texts(), [Some("test")]);
     assert_eq!(ear.told[0].via, TextVia::Ims);
     let expected = [(Role::From, "sip:alice@op.example".to_owned()), (Role::Recipient, "122".to_owned())];
     assert_eq!(ear.told[0].parties, expected);
 
-    const DELIVER: &[u8] = b"\x01\x01\x04\x91\x10\x32\xf4\x00\x13\x04\x0b\x91\x33\x16\x32\x54\x76\xf8\0\0\x52\x50\x31\x21\x43\x65\0\x04\xf4\xf2\x9c\x0e";
-    let mut deliver = DELIVER.to_vec();
+    let mut deliver = b"\x01\x01\x04\x91\x10\x32\xf4\x00\x13\x04\x0b\x91\x33\x16\x32\x54\x76\xf8\0\0\x52\x50\x31\x21\x43\x65\0\x04\xf4\xf2\x9c\x0e".to_vec();
     deliver[8] = (deliver.len() - 9) as u8;
     let ear = sip_text("application/vnd.3gpp.sms", &deliver);
     assert_eq!(ear.texts(), [Some("test")]);

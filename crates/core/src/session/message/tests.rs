@@ -232,6 +232,47 @@ fn one_binary_part_makes_the_message_binary() {
     assert_eq!(ear.texts(), [None]);
 }
 
+#[test]
+fn what_is_held_is_bounded_and_nothing_is_lost_unsaid() {
+    const OCTETS: u16 = 60_000;
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let count = parts::MAX_HELD / usize::from(OCTETS) + 10;
+    for n in 0..count as u16 {
+        let [high, low] = n.to_be_bytes();
+        let [length_high, length_low] = OCTETS.to_be_bytes();
+        let mut optional = vec![
+            2,
+            0x0c,
+            0,
+            2,
+            high,
+            low,
+            2,
+            0x0e,
+            0,
+            1,
+            2,
+            2,
+            0x0f,
+            0,
+            1,
+            1,
+            4,
+            0x24,
+            length_high,
+            length_low,
+        ];
+        optional.resize(optional.len() + usize::from(OCTETS), b'a');
+        let pdu = sm(SUBMIT_SM, &Sm { esm_class: 0, coding: 4, text: &[], optional: &optional });
+        messages.smpp(&pdu, &seen(&pdu, 0), &mut ear);
+        assert!(messages.parts.held() <= parts::MAX_HELD);
+    }
+    let evicted = ear.counters.get(Counter::MessagesEvicted);
+    assert!(evicted >= 10 && evicted == ear.told.len() as u64);
+    messages.finish(&mut ear);
+    assert_eq!((ear.told.len(), messages.parts.held()), (count, 0));
+}
+
 proptest! {
     #[test]
     fn parts_in_any_order_give_the_same_text(

@@ -61,6 +61,12 @@ counters! {
     Calls => "calls",
     /// Calls forgotten because the table was full.
     CallsEvicted => "drop.calls_evicted",
+    /// Identities that a call had no room for.
+    IdentitiesDropped => "drop.identities",
+    /// Media addresses that a call had no room for.
+    MediaAddressesDropped => "drop.media_addresses",
+    /// RTP packets of streams that a call had no room for.
+    StreamsDropped => "drop.streams",
     /// RTP packets of a known call.
     Rtp => "rtp.packets",
     /// RTCP packets of a known call.

@@ -1,8 +1,19 @@
 //! The index of admitted tasks, and the only place where a [`Match`] is made.
 
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::product::{Cin, Liid, Role, TaskId};
+use crate::error::Refusal;
+use crate::identifier::{DomainIndex, Identity, NumberingPlans};
+use crate::keyword::{Form, Keywords};
+use crate::packet::{Endpoint, Time};
+use crate::product::{Cin, Liid, Party, Role, TaskId};
+use crate::session::call::Call;
+use crate::session::{Flow, Text};
+use crate::task::{Criteria, Kind, Task};
+
+/// Tasks that one point holds. A country's operator has hundreds; each costs a few hundred octets a target.
+const MAX_TASKS: usize = 10_000;
 
 /// Proof that an admitted task selects a session. Its fields are private: nothing outside this file can make one.
 #[derive(Clone, Debug)]
@@ -10,21 +21,399 @@ pub struct Match {
     task: TaskId,
     liid: Liid,
     cin: Cin,
+    content: bool,
+    end: Time,
     role: Option<Role>,
     target: Option<u16>,
     criterion: Option<u16>,
     form: Option<&'static str>,
+    selected: Time,
+    signals: u64,
+    ended: bool,
 }
 
 impl Match {
-    pub(crate) const fn task(&self) -> TaskId { self.task }
-    pub(crate) const fn liid(&self) -> &Liid { &self.liid }
-    pub(crate) const fn cin(&self) -> Cin { self.cin }
-    pub(crate) const fn role(&self) -> Option<Role> { self.role }
-    pub(crate) const fn target(&self) -> Option<u16> { self.target }
-    pub(crate) const fn criterion(&self) -> Option<u16> { self.criterion }
-    pub(crate) const fn form(&self) -> Option<&'static str> { self.form }
+    pub(crate) const fn task(&self) -> TaskId {
+        self.task
+    }
+    pub(crate) const fn liid(&self) -> &Liid {
+        &self.liid
+    }
+    pub(crate) const fn cin(&self) -> Cin {
+        self.cin
+    }
+    /// Whether content may be released.
+    pub(crate) const fn content(&self) -> bool {
+        self.content
+    }
+    /// First moment at which nothing more may be released.
+    pub(crate) const fn end(&self) -> Time {
+        self.end
+    }
+    pub(crate) const fn role(&self) -> Option<Role> {
+        self.role
+    }
+    pub(crate) const fn target(&self) -> Option<u16> {
+        self.target
+    }
+    pub(crate) const fn criterion(&self) -> Option<u16> {
+        self.criterion
+    }
+    pub(crate) const fn form(&self) -> Option<&'static str> {
+        self.form
+    }
+    /// When the match was made.
+    pub(crate) const fn selected(&self) -> Time {
+        self.selected
+    }
+    /// Signalling messages released under it.
+    pub(crate) const fn signals(&self) -> u64 {
+        self.signals
+    }
+    /// Whether its END record was released.
+    pub(crate) const fn ended(&self) -> bool {
+        self.ended
+    }
+    pub(crate) const fn set_ended(&mut self, ended: bool) {
+        self.ended |= ended;
+    }
+    /// One more was released.
+    pub(crate) const fn count_signal(&mut self) {
+        self.signals += 1;
+    }
 }
 
 /// The matches of one session. Empty for nearly every session of a network.
 pub(crate) type Selection = SmallVec<[Box<Match>; 1]>;
+
+/// Where a task's numbering goes on: what earlier runs have used.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Resume {
+    /// First CIN to give out.
+    pub first_cin: u32,
+    /// First IRI sequence number to give out.
+    pub first_sequence: u32,
+    /// Sessions that count towards the ceiling already.
+    pub already: u64,
+}
+
+/// What became of a task so far.
+#[derive(Clone, Debug)]
+pub struct TaskState {
+    /// The task's label.
+    pub liid: Liid,
+    /// Sessions selected in this run.
+    pub sessions: u64,
+    /// IRI records released in this run.
+    pub iri: u64,
+    /// Pieces of content released in this run.
+    pub cc: u64,
+    /// Call records released in this run.
+    pub call_records: u64,
+    /// The ceiling was passed.
+    pub suspended: bool,
+    /// Next CIN.
+    pub next_cin: u32,
+    /// Next IRI sequence number.
+    pub next_sequence: u32,
+}
+
+struct Admitted {
+    task: Task,
+    keywords: Option<Keywords>,
+    domains: Option<DomainIndex>,
+    already: u64,
+    state: TaskState,
+}
+
+/// All admitted tasks, looked up by what they select.
+#[derive(Default)]
+pub(crate) struct Index {
+    tasks: Vec<Admitted>,
+    targets: HashMap<Identity, SmallVec<[(u32, u16); 1]>>,
+    retention: SmallVec<[u32; 2]>,
+    screening_keyword: SmallVec<[u32; 4]>,
+    screening_domain: SmallVec<[u32; 4]>,
+    /// Some task is suspended: selections must be looked at again.
+    pub(crate) any_suspended: bool,
+    /// Suspended, not yet told.
+    untold: Vec<TaskId>,
+    /// The earliest end of a window.
+    pub(crate) first_end: Option<Time>,
+}
+
+/// Why a session that an identity or criterion points to was not selected after all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unselected {
+    CriterionUnmet,
+    OutsideWindow,
+    Suspended,
+}
+
+impl Index {
+    /// Takes an admitted task in.
+    pub(crate) fn add(&mut self, task: Task, resume: Resume) -> Result<TaskId, Refusal> {
+        if self.tasks.iter().any(|t| t.task.liid() == task.liid()) {
+            return Err(Refusal::LiidTaken);
+        }
+        if self.tasks.len() >= MAX_TASKS {
+            return Err(Refusal::TooManyTasks(MAX_TASKS));
+        }
+        let id = self.tasks.len() as u32;
+        let mut keywords = None;
+        let mut domains = None;
+        match task.criteria() {
+            Criteria::None => {}
+            Criteria::Keywords(words) => {
+                let words: Vec<(&str, bool)> = words.iter().map(|(word, whole)| (word.as_str(), *whole)).collect();
+                keywords = Some(Keywords::new(&words).map_err(|e| Refusal::Warrant(e.to_string()))?);
+            }
+            Criteria::Domains(names) => {
+                let index = domains.insert(DomainIndex::default());
+                for (i, (domain, subdomains)) in names.iter().enumerate() {
+                    index.insert(domain.clone(), *subdomains, i as u32);
+                }
+            }
+        }
+        match task.kind() {
+            Kind::Intercept => {
+                for (i, target) in task.targets().iter().enumerate() {
+                    self.targets.entry(target.identity().clone()).or_default().push((id, i as u16));
+                }
+            }
+            Kind::Retention => self.retention.push(id),
+            Kind::ScreeningKeyword => self.screening_keyword.push(id),
+            Kind::ScreeningDomain => self.screening_domain.push(id),
+            // `Task::admit` makes none: records are opened elsewhere.
+            Kind::Disclosure => {}
+        }
+        self.first_end = Some(self.first_end.map_or(task.end(), |e| e.min(task.end())));
+        let suspended = task.ceiling().is_some_and(|c| resume.already >= c);
+        self.any_suspended |= suspended;
+        let state = TaskState {
+            liid: Liid(task.liid().into()),
+            sessions: 0,
+            iri: 0,
+            cc: 0,
+            call_records: 0,
+            suspended,
+            next_cin: resume.first_cin,
+            next_sequence: resume.first_sequence,
+        };
+        self.tasks.push(Admitted { task, keywords, domains, already: resume.already, state });
+        Ok(TaskId(id))
+    }
+
+    /// What became of each task, in order of admission.
+    pub(crate) fn states(&self) -> impl Iterator<Item = &TaskState> {
+        self.tasks.iter().map(|t| &t.state)
+    }
+
+    pub(crate) fn state_mut(&mut self, task: TaskId) -> &mut TaskState {
+        &mut self.tasks[task.0 as usize].state
+    }
+
+    /// Age public keys to which the task's product is encrypted.
+    pub(crate) fn recipients(&self, task: TaskId) -> &[String] {
+        self.tasks[task.0 as usize].task.recipients()
+    }
+
+    /// A task that has passed its ceiling and whose suspension wasn't told yet.
+    pub(crate) fn take_suspended(&mut self) -> Option<TaskId> {
+        self.untold.pop()
+    }
+
+    pub(crate) fn suspended(&self, task: TaskId) -> bool {
+        self.tasks[task.0 as usize].state.suspended
+    }
+
+    /// Looks at the identities of `call` that it hasn't looked at yet. Returns how many matches were added (at the end
+    /// of `call.selection`).
+    pub(crate) fn call(
+        &mut self,
+        call: &mut Call,
+        plans: &NumberingPlans,
+        now: Time,
+        missed: &mut impl FnMut(Unselected),
+    ) -> usize {
+        let before = call.selection.len();
+        if self.targets.is_empty() {
+            call.checked = call.parties.len();
+            return 0;
+        }
+        let plan = plans.of(call.src.ip);
+        let mut waiting = None;
+        for (i, party) in call.parties.iter().enumerate().skip(call.checked) {
+            for (id, target) in self.holders(plan.identity(&party.uri.0).as_ref()) {
+                let held = &self.tasks[id as usize];
+                // A keyword narrows a task to texts; a call has none.
+                if call.selection.iter().any(|m| m.task.0 == id) || held.keywords.is_some() {
+                    continue;
+                }
+                if now < held.task.start() {
+                    // The window may open while the call lasts: look at this identity again.
+                    waiting.get_or_insert(i);
+                }
+                match self.select(id, now) {
+                    Ok(mut found) => {
+                        found.role = Some(party.role);
+                        found.target = Some(target);
+                        call.selection.push(Box::new(found));
+                    }
+                    Err(why) => missed(why),
+                }
+            }
+        }
+        call.checked = waiting.unwrap_or(call.parties.len());
+        call.selection.len() - before
+    }
+
+    /// Matches of a whole text message.
+    pub(crate) fn text(
+        &mut self,
+        text: &Text<'_>,
+        source: Endpoint,
+        plans: &NumberingPlans,
+        now: Time,
+        missed: &mut impl FnMut(Unselected),
+    ) -> SmallVec<[Match; 2]> {
+        let mut found: SmallVec<[Match; 2]> = SmallVec::new();
+        if !self.targets.is_empty() {
+            let plan = plans.of(source.ip);
+            for Party { role, uri } in text.parties {
+                for (id, target) in self.holders(plan.identity(&uri.0).as_ref()) {
+                    if found.iter().any(|m| m.task.0 == id) {
+                        continue;
+                    }
+                    match self.criterion(id, text.text).and_then(|hit| Ok((hit, self.select(id, now)?))) {
+                        Ok((hit, mut made)) => {
+                            made.role = Some(*role);
+                            made.target = Some(target);
+                            made.set_hit(hit);
+                            found.push(made);
+                        }
+                        Err(why) => missed(why),
+                    }
+                }
+            }
+        }
+        for id in self.screening_keyword.clone() {
+            // Most texts hold no keyword: that is no miss, it is the rule.
+            if let Ok(hit) = self.criterion(id, text.text) {
+                match self.select(id, now) {
+                    Ok(mut made) => {
+                        made.set_hit(hit);
+                        found.push(made);
+                    }
+                    Err(why) => missed(why),
+                }
+            }
+        }
+        found
+    }
+
+    /// Looks a host name up. Returns the new matches' place in `flow.selection`, and the place of those that the flow
+    /// had already and that this name meets as well.
+    pub(crate) fn name(
+        &mut self,
+        flow: &mut Flow,
+        name: &str,
+        now: Time,
+        missed: &mut impl FnMut(Unselected),
+    ) -> SmallVec<[(usize, bool); 2]> {
+        let mut met = SmallVec::new();
+        for id in self.screening_domain.clone() {
+            let Some(domains) = &self.tasks[id as usize].domains else { continue };
+            let Some(criterion) = domains.find(name).first().copied() else { continue };
+            if let Some(at) = flow.selection.iter().position(|m| m.task.0 == id) {
+                met.push((at, false));
+                continue;
+            }
+            match self.select(id, now) {
+                Ok(mut made) => {
+                    made.criterion = u16::try_from(criterion).ok();
+                    flow.selection.push(Box::new(made));
+                    met.push((flow.selection.len() - 1, true));
+                }
+                Err(why) => missed(why),
+            }
+        }
+        met
+    }
+
+    /// Retention tasks under which a call that began at `start` is kept.
+    pub(crate) fn retention(&mut self, start: Time) -> SmallVec<[Match; 1]> {
+        let mut found = SmallVec::new();
+        for &id in &self.retention {
+            let held = &self.tasks[id as usize];
+            if held.task.start() <= start && start < held.task.end() {
+                found.push(held.matched(TaskId(id), Cin(0), start));
+            }
+        }
+        found
+    }
+
+    fn holders(&self, identity: Option<&Identity>) -> SmallVec<[(u32, u16); 1]> {
+        identity.and_then(|i| self.targets.get(i)).cloned().unwrap_or_default()
+    }
+
+    /// Whether a text meets the task's keywords; a task without any is met by every text.
+    fn criterion(&self, id: u32, text: Option<&str>) -> Result<Option<(u32, Form)>, Unselected> {
+        match &self.tasks[id as usize].keywords {
+            None => Ok(None),
+            Some(keywords) => {
+                let hit = text.and_then(|t| keywords.find(t).first().copied());
+                hit.map(Some).ok_or(Unselected::CriterionUnmet)
+            }
+        }
+    }
+
+    /// Gives the session its CIN, unless the task's window or ceiling forbids.
+    fn select(&mut self, id: u32, now: Time) -> Result<Match, Unselected> {
+        let held = &mut self.tasks[id as usize];
+        if now < held.task.start() || now >= held.task.end() {
+            return Err(Unselected::OutsideWindow);
+        }
+        if held.state.suspended {
+            return Err(Unselected::Suspended);
+        }
+        if held.task.ceiling().is_some_and(|c| held.already + held.state.sessions >= c) {
+            held.state.suspended = true;
+            self.any_suspended = true;
+            self.untold.push(TaskId(id));
+            return Err(Unselected::Suspended);
+        }
+        let cin = Cin(held.state.next_cin);
+        held.state.next_cin = held.state.next_cin.wrapping_add(1);
+        held.state.sessions += 1;
+        Ok(held.matched(TaskId(id), cin, now))
+    }
+}
+
+impl Admitted {
+    fn matched(&self, task: TaskId, cin: Cin, now: Time) -> Match {
+        Match {
+            task,
+            liid: self.state.liid.clone(),
+            cin,
+            content: self.task.content(),
+            end: self.task.end(),
+            role: None,
+            target: None,
+            criterion: None,
+            form: None,
+            selected: now,
+            signals: 0,
+            ended: false,
+        }
+    }
+}
+
+impl Match {
+    fn set_hit(&mut self, hit: Option<(u32, Form)>) {
+        if let Some((criterion, form)) = hit {
+            self.criterion = u16::try_from(criterion).ok();
+            self.form = Some(form.name());
+        }
+    }
+}

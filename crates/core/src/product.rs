@@ -122,6 +122,8 @@ pub enum EndReason {
     SourceEnded,
     /// The call table was full.
     Evicted,
+    /// The call went on; the authority to follow it was over, by its window or its ceiling.
+    AuthorityEnded,
 }
 
 impl EndReason {
@@ -134,6 +136,7 @@ impl EndReason {
             Self::Timeout => "timeout",
             Self::SourceEnded => "source_ended",
             Self::Evicted => "evicted",
+            Self::AuthorityEnded => "authority_ended",
         }
     }
 }
@@ -210,7 +213,14 @@ pub struct Iri {
 
 impl Iri {
     /// Facts leave the core only under a match.
-    pub(crate) fn new(found: &Match, iri_type: IriType, ts: Time, service: Service, sequence: u32, facts: Facts) -> Self {
+    pub(crate) fn new(
+        found: &Match,
+        iri_type: IriType,
+        ts: Time,
+        service: Service,
+        sequence: u32,
+        facts: Facts,
+    ) -> Self {
         Self {
             task: found.task(),
             liid: found.liid().clone(),
@@ -235,6 +245,16 @@ pub enum Side {
     Caller,
     /// The other side. Right channel.
     Callee,
+}
+
+impl Side {
+    /// The side that isn't this one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
 }
 
 /// Encoding of a media packet, as SDP's rtpmap or RFC 3551's table of static payload types gives it.
@@ -316,7 +336,11 @@ pub struct Cc {
 
 impl std::fmt::Debug for Cc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cc").field("liid", &self.liid).field("cin", &self.cin).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Cc")
+            .field("liid", &self.liid)
+            .field("cin", &self.cin)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,12 +4,14 @@
 //! To add a protocol: copy the shape of `http.rs`, add its `mod` line here, its body to `fuzz.rs`, its target to
 //! `fuzz/`, and its arm to `session/mod.rs`.
 
+pub(crate) mod cursor;
 pub(crate) mod dns;
 pub(crate) mod dtmf;
 pub(crate) mod gsm7;
 pub(crate) mod http;
 pub(crate) mod ip;
 pub(crate) mod link;
+pub(crate) mod name;
 pub(crate) mod quic;
 pub(crate) mod rtcp;
 pub(crate) mod rtp;

@@ -365,6 +365,11 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Whether it holds identities besides From, To and Request-URI.
+    pub(crate) fn has_asserted_identity(&self) -> bool {
+        self.identities.iter().any(|(role, _)| !matches!(role, Role::From | Role::To))
+    }
+
     /// Gives every identity with where it stood: the bare addr-spec, with its URI parameters.
     pub(crate) fn parties(&self, emit: &mut dyn FnMut(Role, &str)) {
         if let Start::Request { uri, .. } = self.start {

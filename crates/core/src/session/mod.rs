@@ -4,10 +4,17 @@
 //! told to an [`Observer`]: the point (which matches and releases), or the development tool `inspect` (which prints).
 
 pub(crate) mod call;
+mod connection;
+mod datagram;
+mod demux;
 pub(crate) mod message;
 pub(crate) mod quic;
-pub(crate) mod reassembly;
+mod expiry;
+mod fragments;
+mod tcp;
 pub(crate) mod web;
+
+pub(crate) use demux::Sessions;
 
 use crate::counters::Counter;
 use crate::decode::{rtp, sip};
@@ -102,6 +109,8 @@ pub(crate) struct Flow {
     pub(crate) octets: u64,
     /// A name was seen.
     pub(crate) named: bool,
+    /// A DNS exchange: a lookup, not a visit.
+    pub(crate) dns: bool,
     /// The tasks that select it.
     pub(crate) selection: Selection,
 }
@@ -124,4 +133,26 @@ pub(crate) trait Observer {
     fn flow_closed(&mut self, flow: &mut Flow, now: Time);
     /// Counts.
     fn count(&mut self, what: Counter, n: u64);
+}
+
+/// The tables that datagrams and streams both feed.
+pub(crate) struct Shared {
+    calls: call::Calls,
+    messages: message::Messages,
+}
+
+impl Shared {
+    /// A SIP message, from a datagram or framed out of a stream.
+    fn sip(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
+        let Some(message) = sip::Message::parse(seen.payload) else {
+            out.count(Counter::SipMalformed, 1);
+            return;
+        };
+        out.count(Counter::Sip, 1);
+        if message.cseq.method == sip::Method::Message {
+            self.messages.sip(&message, seen, out);
+        } else {
+            self.calls.signal(&message, seen, out);
+        }
+    }
 }

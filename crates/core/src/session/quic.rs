@@ -1,1 +1,389 @@
-//! QUIC connections: CRYPTO frames put together until the ClientHello is whole.
+//! One QUIC connection, until its `ClientHello` is whole. Owns connection IDs and pieces of one handshake message,
+//! and lets go of both as soon as it is finished.
+
+use smallvec::SmallVec;
+
+use crate::decode::quic::{ClientKeys, Initial, MAX_CID, Packet, Version, crypto_frames, packets};
+use crate::decode::tls::{self, ClientHello, MAX_HELLO, Step};
+
+/// Sets of keys tried in one connection: the first, one after version negotiation, one after Retry (RFC 9000,
+/// 17.2.5.2: a client accepts one), and one spare for a client that starts anew on the same port.
+const MAX_ATTEMPTS: usize = 4;
+
+/// Initials that no key opened, or that told nothing new, before the connection is given up. A client sends 1 to 3
+/// and repeats them at growing intervals.
+const MAX_IDLE_PACKETS: u8 = 32;
+
+/// Pieces of one hello held at once. Browsers cut it into some 10 to 20 on purpose.
+const MAX_PIECES: usize = 64;
+
+/// What a datagram has brought.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Progress {
+    /// The hello isn't whole: give the next datagram.
+    NeedMore,
+    /// The hello is whole and has a name. Said once.
+    Hello(QuicName),
+    /// The hello is whole and names nobody, or its name isn't printable.
+    NoName,
+    /// No hello will be found: another protocol, an unknown version, damage, or a limit.
+    GivenUp,
+}
+
+/// The name a client asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct QuicName {
+    pub(crate) name: Box<str>,
+    /// The hello holds `encrypted_client_hello`: the name may be an outer one (RFC 9849).
+    pub(crate) ech: bool,
+}
+
+/// The hello of one connection. Fed with the datagrams from client to server.
+pub(crate) struct QuicHello {
+    /// Nothing once finished.
+    attempts: SmallVec<[Box<Attempt>; 1]>,
+    idle: u8,
+    finished: bool,
+}
+
+/// One start of the handshake: keys, and the CRYPTO stream under them. Starts are kept side by side, so that a
+/// forged Initial, which anyone can make, doesn't undo what the client sent.
+struct Attempt {
+    version: Version,
+    /// Destination connection ID of the first Initial. Later ones have the server's, and these keys still.
+    dcid: SmallVec<[u8; MAX_CID]>,
+    keys: ClientKeys,
+    pieces: Pieces,
+}
+
+impl QuicHello {
+    pub(crate) fn new() -> Self {
+        Self { attempts: SmallVec::new(), idle: 0, finished: false }
+    }
+
+    /// Nothing more can come of it.
+    pub(crate) const fn finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Octets of hellos kept.
+    pub(crate) fn octets(&self) -> usize {
+        self.attempts.iter().flat_map(|a| &a.pieces.0).map(|(_, octets)| octets.capacity()).sum()
+    }
+
+    /// Takes a datagram from the client. After the end every answer is [`Progress::GivenUp`].
+    pub(crate) fn feed(&mut self, datagram: &[u8]) -> Progress {
+        if self.finished {
+            return Progress::GivenUp;
+        }
+        let mut news = false;
+        for packet in packets(datagram) {
+            let Packet::Initial(initial) = packet else { continue };
+            match self.initial(&initial) {
+                Step::Done(progress) => return self.finish(progress),
+                Step::NeedMore => news = true,
+                Step::Foreign => {}
+            }
+        }
+        if !news {
+            self.idle += 1;
+            // No keys at all after the first datagram: it isn't QUIC, or not a client's side of it.
+            if self.attempts.is_empty() || self.idle >= MAX_IDLE_PACKETS {
+                return self.finish(Progress::GivenUp);
+            }
+        }
+        Progress::NeedMore
+    }
+
+    fn finish(&mut self, progress: Progress) -> Progress {
+        (self.finished, self.attempts) = (true, SmallVec::new());
+        progress
+    }
+
+    /// [`Step::NeedMore`] when the Initial held octets of the hello that are new; [`Step::Foreign`] when it did not.
+    fn initial(&mut self, initial: &Initial<'_>) -> Step<Progress> {
+        for attempt in &mut self.attempts {
+            if attempt.version == initial.version {
+                if let Some(frames) = attempt.keys.open(initial) {
+                    return attempt.take(&frames);
+                }
+            }
+        }
+        // Not under any keys that we have: after Retry and version negotiation, and of course at first, the keys
+        // derive from the packet's own destination connection ID. The server's Retry need not have been seen.
+        let known = |a: &Box<Attempt>| a.version == initial.version && *a.dcid == *initial.dcid;
+        if self.attempts.len() >= MAX_ATTEMPTS || self.attempts.iter().any(known) {
+            return Step::Foreign;
+        }
+        let Some(keys) = ClientKeys::derive(initial.version, initial.dcid) else { return Step::Foreign };
+        let Some(frames) = keys.open(initial) else { return Step::Foreign };
+        let mut attempt =
+            Attempt { version: initial.version, dcid: initial.dcid.into(), keys, pieces: Pieces::default() };
+        let step = attempt.take(&frames);
+        self.attempts.push(Box::new(attempt));
+        // A client's first Initial that holds only PING is strange, but its keys are news.
+        if step == Step::Foreign { Step::NeedMore } else { step }
+    }
+}
+
+impl Attempt {
+    fn take(&mut self, frames: &[u8]) -> Step<Progress> {
+        let mut news = false;
+        for frame in crypto_frames(frames) {
+            news |= self.pieces.insert(frame.offset, frame.data);
+        }
+        match tls::client_hello(self.pieces.beginning()) {
+            Step::Done(hello) => Step::Done(told(&hello)),
+            Step::NeedMore if news => Step::NeedMore,
+            // What is no hello counts as idle: a forged Initial can't end the connection at once.
+            Step::NeedMore | Step::Foreign => Step::Foreign,
+        }
+    }
+}
+
+fn told(hello: &ClientHello<'_>) -> Progress {
+    match hello.name() {
+        Some(name) => Progress::Hello(QuicName { name: name.into(), ech: hello.ech }),
+        None => Progress::NoName,
+    }
+}
+
+/// A stream's octets, come in any order. Pieces are sorted and neither overlap nor touch, so that memory is what was
+/// received and no more. Where two copies differ the first is kept, as receivers do.
+#[derive(Default)]
+struct Pieces(Vec<(usize, Vec<u8>)>);
+
+impl Pieces {
+    /// The octets from 0 on, as far as there is no gap.
+    fn beginning(&self) -> &[u8] {
+        match self.0.first() {
+            Some((0, octets)) => octets,
+            _ => &[],
+        }
+    }
+
+    /// Adds what isn't there yet; says whether anything was. What ends behind [`MAX_HELLO`] or would make more than
+    /// [`MAX_PIECES`] pieces is left out.
+    fn insert(&mut self, offset: u64, mut data: &[u8]) -> bool {
+        let Ok(mut at) = usize::try_from(offset) else { return false };
+        if at.saturating_add(data.len()) > MAX_HELLO {
+            return false;
+        }
+        let mut news = false;
+        let mut index = self.0.partition_point(|(start, octets)| start + octets.len() <= at);
+        while !data.is_empty() {
+            let (gap, covered) = match self.0.get(index) {
+                None => (data.len(), 0),
+                Some((start, octets)) => {
+                    let gap = start.saturating_sub(at).min(data.len());
+                    (gap, (start + octets.len() - at - gap).min(data.len() - gap))
+                }
+            };
+            let (new, rest) = data.split_at(gap);
+            if !new.is_empty() {
+                if self.0.len() >= MAX_PIECES && !self.touches(index, at, gap) {
+                    return news;
+                }
+                news = true;
+                index = self.put(index, at, new);
+            }
+            at += gap + covered;
+            data = &rest[covered..];
+            index += 1;
+        }
+        news
+    }
+
+    /// Whether octets at `at`, between the pieces `index - 1` and `index`, would touch one of them.
+    fn touches(&self, index: usize, at: usize, length: usize) -> bool {
+        let before = index.checked_sub(1).and_then(|i| self.0.get(i));
+        before.is_some_and(|(start, octets)| start + octets.len() == at)
+            || self.0.get(index).is_some_and(|(start, _)| *start == at + length)
+    }
+
+    /// Puts octets into the gap before piece `index`, joins neighbours, and returns the index of the joined piece.
+    fn put(&mut self, mut index: usize, at: usize, new: &[u8]) -> usize {
+        match index.checked_sub(1).and_then(|i| self.0.get_mut(i)) {
+            Some((start, octets)) if *start + octets.len() == at => {
+                octets.extend_from_slice(new);
+                index -= 1;
+            }
+            _ => self.0.insert(index, (at, new.to_vec())),
+        }
+        if self.0.get(index + 1).is_some_and(|(start, _)| *start == at + new.len()) {
+            let (_, next) = self.0.remove(index + 1);
+            self.0[index].1.extend_from_slice(&next);
+        }
+        index
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::decode::quic::tests::{crypto, seal};
+    use crate::decode::tls::tests::hello_for;
+
+    const DCID: &[u8] = b"firstcid";
+    const NAME: &str = "www.example.com";
+
+    fn named(name: &str) -> Progress {
+        Progress::Hello(QuicName { name: name.into(), ech: false })
+    }
+
+    fn first(frames: &[u8]) -> Vec<u8> {
+        seal(Version::V1, DCID, DCID, &[], 0, frames)
+    }
+
+    #[test]
+    fn a_hello_over_two_packets_is_put_together_in_either_order() {
+        let hello = hello_for(NAME);
+        let (head, tail) = hello.split_at(1100);
+        // The second one goes to the server's connection ID, under the first one's keys.
+        let one = first(&[&[1, 0, 0][..], &crypto(0, head)].concat());
+        let two =
+            seal(Version::V1, DCID, b"server", &[], 1, &[&[2, 0, 0, 0, 0][..], &crypto(1100, tail)].concat());
+        let mut state = QuicHello::new();
+        assert_eq!(state.feed(&one), Progress::NeedMore);
+        assert_eq!(state.feed(&one), Progress::NeedMore, "a copy");
+        assert_eq!(state.feed(&two), named(NAME));
+        assert!(state.finished());
+        assert_eq!(state.feed(&two), Progress::GivenUp);
+
+        let early = seal(Version::V1, DCID, DCID, &[], 1, &crypto(1100, tail));
+        let mut state = QuicHello::new();
+        assert_eq!(state.feed(&early), Progress::NeedMore);
+        assert_eq!(state.feed(&one), named(NAME));
+        // Both in one datagram.
+        assert_eq!(QuicHello::new().feed(&[early, one].concat()), named(NAME));
+    }
+
+    #[test]
+    fn after_retry_the_keys_are_new() {
+        let hello = hello_for(NAME);
+        let mut state = QuicHello::new();
+        assert_eq!(state.feed(&first(&crypto(0, &hello[..1000]))), Progress::NeedMore);
+        let again =
+            |number, frames: &[u8]| seal(Version::V1, b"retrycid", b"retrycid", b"token", number, frames);
+        assert_eq!(state.feed(&again(1, &crypto(0, &hello[..900]))), Progress::NeedMore);
+        assert_eq!(state.feed(&again(2, &crypto(900, &hello[900..]))), named(NAME));
+    }
+
+    #[test]
+    fn after_version_negotiation_the_version_is_new() {
+        let hello = hello_for(NAME);
+        let mut state = QuicHello::new();
+        assert_eq!(state.feed(&first(&crypto(0, &hello[..1000]))), Progress::NeedMore);
+        assert_eq!(state.feed(&seal(Version::V2, DCID, DCID, &[], 0, &crypto(0, &hello))), named(NAME));
+    }
+
+    #[test]
+    fn a_forged_start_does_not_undo_the_real_one() {
+        let hello = hello_for(NAME);
+        let mut state = QuicHello::new();
+        assert_eq!(state.feed(&first(&crypto(0, &hello[..1000]))), Progress::NeedMore);
+        let forged = seal(Version::V1, b"forged", b"forged", &[], 0, &crypto(0, &[9, 0, 0xff, 0]));
+        assert_eq!(state.feed(&forged), Progress::NeedMore);
+        assert_eq!(state.feed(&first(&crypto(1000, &hello[1000..]))), named(NAME));
+    }
+
+    #[test]
+    fn what_no_key_opens_is_given_up() {
+        let mut damaged = first(&crypto(0, &hello_for(NAME)));
+        damaged[50] ^= 1;
+        assert_eq!(QuicHello::new().feed(&damaged), Progress::GivenUp);
+        assert_eq!(QuicHello::new().feed(&[0x40, 1, 2, 3]), Progress::GivenUp);
+        let mut state = QuicHello::new();
+        assert_eq!(state.feed(&first(&crypto(0, &hello_for(NAME)[..9]))), Progress::NeedMore);
+        let last = (0..MAX_IDLE_PACKETS).map(|_| state.feed(&damaged)).last();
+        assert_eq!(last, Some(Progress::GivenUp));
+        assert!(state.attempts.is_empty(), "nothing is kept");
+    }
+
+    #[test]
+    fn a_hello_without_name_is_told_apart_from_none() {
+        let mut hello = hello_for("x");
+        let at = hello.windows(2).position(|w| w == [1, b'x']).unwrap_or_default();
+        hello[at + 1] = 7;
+        assert_eq!(QuicHello::new().feed(&first(&crypto(0, &hello))), Progress::NoName);
+    }
+
+    #[test]
+    fn what_is_no_hello_is_given_up_after_a_while() {
+        let server_hello = first(&crypto(0, &[2, 0, 0, 0]));
+        let mut state = QuicHello::new();
+        let answers: Vec<_> = (0..=MAX_IDLE_PACKETS).map(|_| state.feed(&server_hello)).collect();
+        assert_eq!(answers[0], Progress::NeedMore);
+        assert_eq!(answers.last(), Some(&Progress::GivenUp));
+    }
+
+    #[test]
+    fn pieces_are_bounded() {
+        let mut pieces = Pieces::default();
+        assert!(!pieces.insert(u64::MAX, &[1]));
+        assert!(!pieces.insert(MAX_HELLO as u64, &[1]));
+        for offset in 0..200 {
+            pieces.insert(offset * 2, &[1]);
+        }
+        assert_eq!(pieces.0.len(), MAX_PIECES);
+        assert!(pieces.insert(1, &[1]), "what closes a gap still comes in");
+        assert_eq!(pieces.0.len(), MAX_PIECES - 1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_overlap_gives_the_same_name(
+            cuts in proptest::collection::vec((0_usize..1500, 1_usize..900), 0..12),
+            order in Just((0..40_usize).collect::<Vec<_>>()).prop_shuffle(),
+            step in 60_usize..700,
+        ) {
+            let hello = hello_for(NAME);
+            let mut frames: Vec<_> = (0..hello.len()).step_by(step)
+                .map(|at| (at, hello[at..].chunks(step).next().unwrap_or_default()))
+                .collect();
+            frames.extend(cuts.iter().filter_map(|(at, n)| Some((*at, hello.get(*at..)?.chunks(*n).next()?))));
+            let mut keyed: Vec<_> = frames.iter().enumerate().map(|(i, f)| (order[i % 40], *f)).collect();
+            keyed.sort_by_key(|(key, _)| *key);
+            let mut state = QuicHello::new();
+            let mut found = None;
+            for (number, (_, (at, data))) in keyed.iter().enumerate() {
+                let datagram = seal(Version::V1, DCID, DCID, &[], number as u32, &crypto(*at, data));
+                if let Progress::Hello(hello) = state.feed(&datagram) {
+                    found = Some(hello.name);
+                }
+            }
+            prop_assert_eq!(found.as_deref(), Some(NAME));
+        }
+
+        #[test]
+        fn pieces_give_back_the_stream(
+            inserts in proptest::collection::vec((0_usize..300, 0_usize..80), 0..60),
+        ) {
+            let stream: Vec<u8> = (0..400).map(|i| i as u8).collect();
+            let mut there = vec![false; stream.len()];
+            let mut pieces = Pieces::default();
+            for (at, n) in inserts {
+                let news = pieces.insert(at as u64, &stream[at..at + n]);
+                prop_assert_eq!(news, there[at..at + n].contains(&false));
+                there[at..at + n].fill(true);
+            }
+            let upto = there.iter().position(|t| !t).unwrap_or(there.len());
+            prop_assert_eq!(pieces.beginning(), &stream[..upto]);
+            let mut last = None;
+            for (start, octets) in &pieces.0 {
+                prop_assert!(last.is_none_or(|end| end < *start));
+                prop_assert_eq!(&stream[*start..start + octets.len()], &octets[..]);
+                last = Some(start + octets.len());
+            }
+        }
+
+        #[test]
+        fn any_octets_are_safe(octets in proptest::collection::vec(any::<u8>(), 0..200), frames: Vec<u8>) {
+            let mut state = QuicHello::new();
+            let _ = state.feed(&octets);
+            let _ = QuicHello::new().feed(&first(&[&[0; 4][..], &frames].concat()));
+        }
+    }
+}

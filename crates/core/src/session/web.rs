@@ -1,1 +1,313 @@
-//! TLS and HTTP streams: names in them.
+//! The client's side of one TCP connection, read for the names it asks for: TLS `ClientHello`, HTTP/1 requests, and
+//! what either carries behind CONNECT or STARTTLS. Holds a few numbers, never an octet of the stream.
+//!
+//! ```text
+//!             16 03 …             whole hello
+//! Undecided ──────────▶ Tls ───────────────────▶ Done
+//!   │  ▲  method …                                 ▲
+//!   │  ├──────────▶ (request) ─▶ Body, Chunked     │
+//!   │  └──── CONNECT, end of body ──────┘          │
+//!   └── neither, too often ────────────────────────┘
+//! ```
+
+use crate::decode::http::{self, Body, Chunked, MAX_HEAD};
+use crate::decode::name::host_of;
+use crate::decode::tls::{self, Step};
+use crate::session::NameVia;
+
+/// Octets that a caller keeps of one stream: enough for the longest hello in records of any sensible length.
+pub(crate) const MAX_KEPT: usize = 64 * 1024;
+
+/// Segments looked at, in all, that begin neither a request nor a hello: what comes before STARTTLS, SOCKS and PROXY
+/// headers, a body or a response that a stream joined late begins with. Then the stream is another protocol's.
+const MAX_FOREIGN: u8 = 32;
+
+/// Where in the stream we are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// A request or a hello may begin here: at the start, after each request, in a CONNECT tunnel, and after a gap.
+    Undecided,
+    /// A hello has begun; it can't be whole before so many octets.
+    Tls { wanted: usize },
+    /// So many octets of a body are to be skipped.
+    Body { left: u64 },
+    /// A chunked body is to be skipped.
+    Chunked(Chunked),
+    /// The caller may forget the stream.
+    Done,
+}
+
+/// One for the client-to-server direction of a TCP connection.
+#[derive(Debug)]
+pub(crate) struct WebStream {
+    state: State,
+    foreign: u8,
+}
+
+impl WebStream {
+    pub(crate) const fn new() -> Self {
+        Self { state: State::Undecided, foreign: 0 }
+    }
+
+    /// No more octets are needed.
+    pub(crate) fn finished(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Octets that the tap never saw are missing before what comes next, so that its place is unknown.
+    pub(crate) fn gap(&mut self) {
+        if self.state != State::Done {
+            self.state = State::Undecided;
+        }
+    }
+
+    /// Takes the octets not consumed so far, in order, and says how many of them it has consumed. The caller keeps
+    /// the others and calls again when more have come; it never has to keep [`MAX_KEPT`].
+    pub(crate) fn data(&mut self, buf: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
+        let mut at = 0;
+        while at < buf.len() && self.state != State::Done {
+            match self.step(&buf[at..], emit) {
+                0 => break,
+                consumed => at += consumed,
+            }
+        }
+        if self.state == State::Done { buf.len() } else { at }
+    }
+
+    /// One transition. 0 consumed: more octets must come.
+    fn step(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
+        match self.state {
+            State::Done => rest.len(),
+            State::Undecided if tls_may_begin(rest) => self.tls(rest, emit),
+            State::Undecided => self.request(rest, emit),
+            State::Tls { wanted } if rest.len() < wanted => 0,
+            State::Tls { .. } => self.tls(rest, emit),
+            State::Body { left } => {
+                let skipped = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                self.state = match left - skipped as u64 {
+                    0 => State::Undecided,
+                    left => State::Body { left },
+                };
+                skipped
+            }
+            State::Chunked(mut body) => match body.skip(rest) {
+                Some((skipped, ended)) => {
+                    self.state = if ended { State::Undecided } else { State::Chunked(body) };
+                    skipped
+                }
+                None => self.not_ours(rest),
+            },
+        }
+    }
+
+    fn tls(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
+        match tls::handshake(rest) {
+            Step::NeedMore if rest.len() < MAX_KEPT => {
+                self.state = State::Tls { wanted: tls::wanted(rest).min(MAX_KEPT) };
+                0
+            }
+            Step::NeedMore | Step::Foreign => self.not_ours(rest),
+            Step::Done(handshake) => {
+                if let Step::Done(hello) = tls::client_hello(&handshake) {
+                    if let Some(name) = hello.name() {
+                        emit(NameVia::Tls, name);
+                    }
+                }
+                // A second hello, after HelloRetryRequest, has the same name (RFC 8446, 4.1.2).
+                self.state = State::Done;
+                rest.len()
+            }
+        }
+    }
+
+    fn request(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
+        match http::request(rest) {
+            Step::NeedMore if rest.len() <= MAX_HEAD => 0,
+            Step::NeedMore | Step::Foreign => self.not_ours(rest),
+            Step::Done(request) => {
+                tell(&request, emit);
+                self.foreign = 0;
+                self.state = match request.body {
+                    Body::Length(0) | Body::Unknown => State::Undecided,
+                    Body::Length(left) => State::Body { left },
+                    Body::Chunked => State::Chunked(Chunked::START),
+                };
+                request.head
+            }
+        }
+    }
+
+    /// Passes over what is there: the next segment may begin a request or a hello.
+    fn not_ours(&mut self, rest: &[u8]) -> usize {
+        self.foreign += 1;
+        self.state = if self.foreign >= MAX_FOREIGN { State::Done } else { State::Undecided };
+        rest.len()
+    }
+}
+
+/// Whether the octets can be those of a TLS handshake record. One octet tells it from a request line.
+fn tls_may_begin(rest: &[u8]) -> bool {
+    rest.first() == Some(&0x16)
+}
+
+/// Host fields, or else the host in the target; both where they differ, for then they name two servers. CONNECT is
+/// told as such and as a request.
+fn tell(request: &http::Request<'_>, emit: &mut dyn FnMut(NameVia, &str)) {
+    let target = request.target_host();
+    if let Some(name) = target.filter(|_| request.is_connect()) {
+        emit(NameVia::HttpConnect, name);
+    }
+    let mut same = false;
+    for name in request.hosts.iter().filter_map(|host| host_of(host)) {
+        same |= target.is_some_and(|t| t.eq_ignore_ascii_case(name));
+        emit(NameVia::Http, name);
+    }
+    if let Some(name) = target.filter(|_| !same) {
+        emit(NameVia::Http, name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::decode::tls::tests::{hello_for, records};
+
+    /// Feeds a stream in segments of these lengths in turn, as a caller does.
+    fn feed(state: &mut WebStream, stream: &[u8], lengths: &[usize]) -> Vec<(NameVia, String)> {
+        let (mut names, mut kept, mut rest, mut turn) =
+            (Vec::new(), Vec::new(), stream, lengths.iter().cycle());
+        while !rest.is_empty() {
+            let (segment, after) = rest.split_at((*turn.next().unwrap()).min(rest.len()));
+            rest = after;
+            kept.extend_from_slice(segment);
+            let consumed = state.data(&kept, &mut |via, name| names.push((via, name.to_owned())));
+            kept.drain(..consumed);
+        }
+        names
+    }
+
+    fn all(stream: &[u8]) -> Vec<(NameVia, String)> {
+        feed(&mut WebStream::new(), stream, &[usize::MAX])
+    }
+
+    fn named(via: NameVia, name: &str) -> (NameVia, String) {
+        (via, name.to_owned())
+    }
+
+    const REQUESTS: &[u8] = b"POST / HTTP/1.1\r\nHost: one.example:8080\r\nContent-Length: 30\r\n\r\n\
+        GET / HTTP/1.1\r\nHost: not.one\r\nPUT / HTTP/1.1\r\nHost: two.example\r\nTransfer-Encoding: chunked\r\n\r\n\
+        1f\r\nGET / HTTP/1.1\r\nHost: not.two\r\n\r\n0\r\n\r\nGET http://three.example/ HTTP/1.0\r\n\r\n";
+
+    fn requests() -> Vec<(NameVia, String)> {
+        ["one.example", "two.example", "three.example"].map(|name| named(NameVia::Http, name)).to_vec()
+    }
+
+    #[test]
+    fn requests_follow_requests_and_bodies_are_passed_over() {
+        assert_eq!(REQUESTS.windows(31).filter(|w| w.starts_with(b"GET / HTTP/1.1\r\nHost: not")).count(), 2);
+        assert_eq!(all(REQUESTS), requests());
+    }
+
+    #[test]
+    fn a_hello_ends_the_reading() {
+        let mut state = WebStream::new();
+        let stream = records(&hello_for("www.example.com"), &[500]);
+        assert_eq!(feed(&mut state, &stream, &[100]), [named(NameVia::Tls, "www.example.com")]);
+        assert!(state.finished());
+        assert_eq!(state.data(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", &mut |_, _| panic!()), 35);
+    }
+
+    #[test]
+    fn behind_connect_there_may_be_tls_or_a_second_try() {
+        let connect = b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n";
+        let stream = [&connect[..], connect, &records(&hello_for("inner.example"), &[2000])].concat();
+        let twice = [named(NameVia::HttpConnect, "www.example.com"), named(NameVia::Http, "www.example.com")];
+        assert_eq!(all(&stream), [&twice[..], &twice, &[named(NameVia::Tls, "inner.example")]].concat());
+    }
+
+    #[test]
+    fn behind_starttls_there_is_tls() {
+        let mut state = WebStream::new();
+        assert!(feed(&mut state, b"EHLO client.example\r\n", &[99]).is_empty());
+        assert!(feed(&mut state, b"STARTTLS\r\n", &[99]).is_empty());
+        let hello = records(&hello_for("mail.example"), &[2000]);
+        assert_eq!(feed(&mut state, &hello, &[700]), [named(NameVia::Tls, "mail.example")]);
+    }
+
+    #[test]
+    fn a_target_that_contradicts_host_is_told_too() {
+        let names = all(b"GET http://b.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        assert_eq!(names, [named(NameVia::Http, "a.example"), named(NameVia::Http, "b.example")]);
+        assert_eq!(all(b"GET http://A.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n").len(), 1);
+    }
+
+    #[test]
+    fn names_that_are_not_printable_are_not_told() {
+        assert!(all(b"GET / HTTP/1.1\r\nHost: a\x1b[2J.example\r\n\r\n").is_empty());
+        assert!(all(&records(&hello_for("a\x08.example"), &[2000])).is_empty());
+    }
+
+    #[test]
+    fn a_stream_joined_late_is_read_from_the_next_request_on() {
+        let mut state = WebStream::new();
+        assert!(feed(&mut state, b"rest of a body\r\nGET ", &[99]).is_empty());
+        let next = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+        assert_eq!(feed(&mut state, next, &[99]), [named(NameVia::Http, "a.example")]);
+    }
+
+    #[test]
+    fn after_a_gap_the_next_request_is_found() {
+        let mut state = WebStream::new();
+        let post = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 100000\r\n\r\nbody";
+        assert_eq!(feed(&mut state, post, &[99]).len(), 1);
+        state.gap();
+        let next = b"GET / HTTP/1.1\r\nHost: b.example\r\n\r\n";
+        assert_eq!(feed(&mut state, next, &[99]), [named(NameVia::Http, "b.example")]);
+    }
+
+    #[test]
+    fn another_protocol_is_given_up() {
+        let mut state = WebStream::new();
+        for _ in 0..MAX_FOREIGN {
+            assert!(!state.finished());
+            assert_eq!(state.data(b"\x17\x03\x03\0\x02ab", &mut |_, _| panic!()), 7);
+        }
+        assert!(state.finished());
+    }
+
+    /// The longest hello that is read, in a record of 16 KiB.
+    const HUGE_HELLO: &[u8] = b"\x16\x03\x01\x40\0\x01\0\xff\xfb";
+
+    #[test]
+    fn no_more_than_the_limit_is_asked_to_be_kept() {
+        for start in [&b"GET / HTTP/1.1\r\nX: "[..], HUGE_HELLO] {
+            let stream = [start, &vec![b'a'; MAX_KEPT]].concat();
+            let mut state = WebStream::new();
+            let waits = state.data(&stream[..40], &mut |_, _| panic!());
+            assert_eq!(waits, 0, "it must be refused for its length, not at once");
+            assert!(state.data(&stream[..MAX_KEPT], &mut |_, _| panic!()) > 0);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn segments_of_any_length_give_the_same_names(
+            lengths in proptest::collection::vec(1_usize..90, 1..6),
+            sizes in proptest::collection::vec(1_usize..400, 1..4),
+        ) {
+            prop_assert_eq!(feed(&mut WebStream::new(), REQUESTS, &lengths), requests());
+            let stream = records(&hello_for("www.example.com"), &sizes);
+            let names = feed(&mut WebStream::new(), &stream, &lengths);
+            prop_assert_eq!(names, [named(NameVia::Tls, "www.example.com")]);
+        }
+
+        #[test]
+        fn any_octets_are_safe(octets in proptest::collection::vec(any::<u8>(), 0..500), length in 1_usize..100) {
+            feed(&mut WebStream::new(), &octets, &[length]);
+            let names = feed(&mut WebStream::new(), &[b"GET http://", &octets[..], b"HTTP/1.1\r\n\r\n"].concat(), &[length]);
+            prop_assert!(!names.iter().any(|(_, name)| name.chars().any(char::is_control)));
+        }
+    }
+}

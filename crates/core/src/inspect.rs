@@ -1,0 +1,125 @@
+//! Every decoded session as JSON, matched or not: a development tool, behind the feature `inspect`, never in the wheel.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use crate::counters::{Counter, Counters};
+use crate::decode::{rtp, sip};
+use crate::packet::{Endpoint, Packet, Seen, Time};
+use crate::product::{Encoding, Role, Side};
+use crate::session::call::Call;
+use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
+
+/// Follows sessions and tells of all of them.
+pub struct Inspector {
+    sessions: Sessions,
+    told: Teller,
+}
+
+impl Default for Inspector {
+    fn default() -> Self {
+        Self { sessions: Sessions::new(), told: Teller::default() }
+    }
+}
+
+impl std::fmt::Debug for Inspector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inspector").finish_non_exhaustive()
+    }
+}
+
+impl Inspector {
+    /// Takes one packet.
+    pub fn handle(&mut self, packet: &Packet<'_>) {
+        self.sessions.handle(packet, &mut self.told);
+    }
+
+    /// The source has ended.
+    pub fn finish(&mut self) {
+        self.sessions.finish(&mut self.told);
+    }
+
+    /// The next session, as one JSON object.
+    pub fn poll(&mut self) -> Option<Value> {
+        self.told.out.pop_front()
+    }
+
+    /// What was counted, one JSON object a counter.
+    pub fn counters(&self) -> impl Iterator<Item = Value> + '_ {
+        self.told.counters.iter().map(|(name, value)| json!({"kind": "counter", "name": name, "value": value}))
+    }
+}
+
+#[derive(Default)]
+struct Teller {
+    counters: Counters,
+    out: VecDeque<Value>,
+}
+
+impl Observer for Teller {
+    fn signal(&mut self, _: &mut Call, _: Change, _: &sip::Message<'_>, _: &Seen<'_>) {}
+
+    fn rtp(&mut self, _: &mut Call, _: usize, _: &rtp::Packet<'_>, _: &Seen<'_>) {
+        self.counters.count(Counter::Rtp);
+    }
+
+    fn rtcp(&mut self, _: &mut Call, _: Side, _: &Seen<'_>) {
+        self.counters.count(Counter::Rtcp);
+    }
+
+    fn call_closed(&mut self, call: &mut Call, _: Time) {
+        let uri = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| p.uri.0.clone());
+        let asserted: Vec<_> =
+            call.parties.iter().filter(|p| p.role == Role::PAssertedIdentity).map(|p| p.uri.0.clone()).collect();
+        let transports: Vec<_> = [("udp", call.udp), ("tcp", call.tcp)].iter().filter(|t| t.1).map(|t| t.0).collect();
+        self.out.push_back(json!({
+            "kind": "call", "call_id": call.call_id, "from": uri(Role::From), "to": uri(Role::To),
+            "request_uri": uri(Role::RequestUri), "pai": asserted, "start": call.start.seconds(),
+            "ringing": call.ringing.map(Time::seconds), "answer": call.answer.map(Time::seconds),
+            "end": call.end.map(Time::seconds), "end_reason": call.end_reason.map(|r| r.name()),
+            "final_status": call.final_status, "transports": transports,
+        }));
+        for s in &call.streams {
+            let payload = match &s.encoding {
+                Encoding::Pcmu => "PCMU",
+                Encoding::Pcma => "PCMA",
+                Encoding::ComfortNoise => "CN",
+                Encoding::TelephoneEvent => "telephone-event",
+                Encoding::Other(name) => name,
+                Encoding::Unknown => "unknown",
+            };
+            self.out.push_back(json!({
+                "kind": "stream", "src": s.src.ip.to_string(), "sport": s.src.port, "dst": s.dst.ip.to_string(),
+                "dport": s.dst.port, "ssrc": format!("{:#010x}", s.ssrc), "payload": payload, "packets": s.seen,
+                "lost": s.expected.saturating_sub(s.seen), "call_id": call.call_id,
+            }));
+        }
+    }
+
+    fn text(&mut self, text: &Text<'_>, _: &Seen<'_>) {
+        self.counters.count(Counter::Messages);
+        let first = |roles: [Role; 2]| {
+            let found = roles.iter().find_map(|r| text.parties.iter().find(|p| p.role == *r));
+            found.map(|p| p.uri.0.clone())
+        };
+        self.out.push_back(json!({
+            "kind": "sms", "via": text.via.name(), "from": first([Role::Originator, Role::From]),
+            "to": first([Role::Recipient, Role::To]), "text": text.text, "ts": text.start.seconds(), "parts": text.parts,
+        }));
+    }
+
+    fn name(&mut self, _: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>) {
+        let address = |e: Endpoint| e.ip.to_string();
+        self.out.push_back(json!({
+            "kind": "name", "via": via.name(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
+            "dst": address(seen.dst), "sport": seen.src.port, "dport": seen.dst.port,
+        }));
+    }
+
+    fn flow_closed(&mut self, _: &mut Flow, _: Time) {}
+
+    fn count(&mut self, what: Counter, n: u64) {
+        self.counters.add(what, n);
+    }
+}

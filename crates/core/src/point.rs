@@ -1,0 +1,438 @@
+//! The point of interception: packets in, product out. What no task selects ends here, and only a count of it remains.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::config::Config;
+use crate::counters::{Counter, Counters};
+use crate::decode::{rtp, sip};
+use crate::error::Refusal;
+use crate::identifier::NumberingPlans;
+use crate::matching::{Index, Match, Resume, TaskState, Unselected};
+use crate::packet::{Packet, Seen, Time};
+use crate::product::{
+    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role, Service, Side,
+    StreamReport, TaskId,
+};
+use crate::proof::Checkpoint;
+use crate::redact::Pii;
+use crate::session::call::Call;
+use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
+use crate::task::Task;
+
+/// The one part that sees all traffic and lets out only product.
+pub struct Point {
+    config: Config,
+    head: Option<Checkpoint>,
+    sessions: Sessions,
+    release: Release,
+}
+
+impl Point {
+    /// A point without tasks: it follows sessions and releases nothing.
+    pub fn new(config: Config) -> Self {
+        let release = Release {
+            index: Index::default(),
+            plans: config.numbering.clone(),
+            counters: Counters::default(),
+            out: VecDeque::new(),
+        };
+        Self { head: config.head, config, sessions: Sessions::new(), release }
+    }
+
+    /// Admits a task (see [`Task::admit`] for the steps). `now` is the caller's clock: the window must be open now.
+    pub fn admit(&mut self, bundle: &[u8], now: Time, resume: Resume) -> Result<(TaskId, &[String]), Refusal> {
+        let task = Task::admit(&self.config, &mut self.head, bundle, now)?;
+        let id = self.release.index.add(task, resume)?;
+        Ok((id, self.release.index.recipients(id)))
+    }
+
+    /// Takes one packet. Never fails: bad octets are counted, and a bug is contained and counted.
+    pub fn handle(&mut self, packet: &Packet<'_>) {
+        self.contain(|sessions, release| sessions.handle(packet, release));
+    }
+
+    /// The source has ended: sessions that are still open are closed and say so.
+    pub fn finish(&mut self) {
+        self.contain(|sessions, release| sessions.finish(release));
+    }
+
+    /// The next piece of product.
+    pub fn poll(&mut self) -> Option<Product> {
+        self.release.out.pop_front()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> &Counters {
+        &self.release.counters
+    }
+
+    /// What became of each task, in order of admission.
+    pub fn tasks(&self) -> impl Iterator<Item = &TaskState> {
+        self.release.index.states()
+    }
+
+    /// A bug must not stop the interception of everybody else. Tests build with debug assertions and see the panic.
+    fn contain(&mut self, step: impl FnOnce(&mut Sessions, &mut Release)) {
+        let (sessions, release) = (&mut self.sessions, &mut self.release);
+        if cfg!(debug_assertions) {
+            step(sessions, release);
+        } else if catch_unwind(AssertUnwindSafe(|| step(sessions, release))).is_err() {
+            self.release.counters.count(Counter::Contained);
+        }
+    }
+}
+
+impl std::fmt::Debug for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Point").field("counters", &self.release.counters).finish_non_exhaustive()
+    }
+}
+
+/// Hears what sessions find out, matches, and releases.
+struct Release {
+    index: Index,
+    plans: NumberingPlans,
+    counters: Counters,
+    out: VecDeque<Product>,
+}
+
+impl Release {
+    /// Matches identities that are new in `call`; each new match begins with a BEGIN record.
+    fn select(&mut self, call: &mut Call, seen: &Seen<'_>, event: &'static str) {
+        if call.checked == call.parties.len() {
+            return;
+        }
+        let counters = &mut self.counters;
+        let made = self.index.call(call, &self.plans, seen.ts, &mut |why| counters.count(counter_of(why)));
+        for at in call.selection.len() - made..call.selection.len() {
+            let facts = facts_of(call, event, Some(seen));
+            self.iri(&call.selection[at], IriType::Begin, seen.ts, Service::Call, facts);
+        }
+    }
+
+    fn iri(&mut self, found: &Match, kind: IriType, ts: Time, service: Service, facts: Facts) {
+        let state = self.index.state_mut(found.task());
+        let sequence = state.next_sequence;
+        state.next_sequence = state.next_sequence.wrapping_add(1);
+        state.iri += 1;
+        self.counters.count(Counter::Iri);
+        self.out.push_back(Product::Iri(Box::new(Iri::new(found, kind, ts, service, sequence, facts))));
+    }
+
+    fn cc(&mut self, found: &Match, seen: &Seen<'_>, kind: CcKind) {
+        self.index.state_mut(found.task()).cc += 1;
+        self.counters.count(Counter::Cc);
+        self.out.push_back(Product::Cc(Box::new(Cc::new(found, seen, kind))));
+    }
+
+    /// Ends the matches whose authority is over, by its window or its ceiling. Nothing is released after that moment.
+    fn lapse(&mut self, call: &mut Call, now: Time) {
+        if !self.index.any_suspended && self.index.first_end.is_none_or(|end| now < end) {
+            return;
+        }
+        let mut at = 0;
+        while at < call.selection.len() {
+            let found = &call.selection[at];
+            if now < found.end() && !self.index.suspended(found.task()) {
+                at += 1;
+                continue;
+            }
+            let found = call.selection.remove(at);
+            self.counters.count(Counter::OutsideWindow);
+            let ts = now.min(found.end());
+            // The facts of this record are those of the moment at which the authority ended, so only the event is told.
+            let facts = Facts { event: "authority_ended", start: Some(call.start), ..Facts::default() };
+            self.iri(&found, IriType::End, ts, Service::Call, facts);
+            self.closed(call, &found, EndReason::AuthorityEnded);
+        }
+    }
+
+    fn closed(&mut self, call: &Call, found: &Match, end_reason: EndReason) {
+        let streams = call.streams.iter().enumerate().map(|(i, s)| StreamReport {
+            side: s.side,
+            stream: i as u16,
+            ssrc: s.ssrc,
+            encoding: s.encoding.clone(),
+            expected: s.expected,
+            seen: s.seen,
+            duplicates: s.duplicates,
+            first: s.first,
+            last: s.last,
+        });
+        self.out.push_back(Product::CallClosed(Box::new(CallClosed {
+            task: found.task(),
+            liid: found.liid().clone(),
+            cin: found.cin(),
+            start: call.start,
+            answer: call.answer,
+            end: call.end,
+            end_reason,
+            selected: found.selected(),
+            signals: found.signals(),
+            streams: streams.collect(),
+        })));
+    }
+
+    /// Keeps the call under each retention order whose window it began in.
+    fn record(&mut self, call: &Call) {
+        for found in self.index.retention(call.start) {
+            self.index.state_mut(found.task()).call_records += 1;
+            self.counters.count(Counter::CallRecords);
+            let record = CallRecord::new(&found, call, &self.plans);
+            self.out.push_back(Product::CallRecord(Box::new(record)));
+        }
+    }
+}
+
+impl Observer for Release {
+    fn signal(&mut self, call: &mut Call, change: Change, _: &sip::Message<'_>, seen: &Seen<'_>) {
+        self.lapse(call, seen.ts);
+        let before = call.selection.len();
+        self.select(call, seen, if change == Change::Begin { "invite" } else { "selected" });
+        if call.selection.is_empty() {
+            self.counters.count(Counter::SignalUnselected);
+            return;
+        }
+        let mut selection = std::mem::take(&mut call.selection);
+        for (at, found) in selection.iter_mut().enumerate() {
+            let told = match change {
+                Change::Begin | Change::Nothing => None,
+                Change::Ringing => Some((IriType::Continue, "ringing")),
+                Change::Answer => Some((IriType::Continue, "answer")),
+                Change::Media => Some((IriType::Continue, "media")),
+                Change::End => Some((IriType::End, "end")),
+            };
+            // A match made by this very message has told its facts already; only an end is told again, as END.
+            if let Some((kind, event)) = told.filter(|(kind, _)| at < before || *kind == IriType::End) {
+                let facts = facts_of(call, event, Some(seen));
+                self.iri(found, kind, seen.ts, Service::Call, facts);
+                found.set_ended(kind == IriType::End);
+            }
+            found.count_signal();
+            if found.content() {
+                self.cc(found, seen, CcKind::Signal);
+            }
+        }
+        call.selection = selection;
+    }
+
+    fn rtp(&mut self, call: &mut Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>) {
+        self.counters.count(Counter::Rtp);
+        self.select(call, seen, "selected");
+        if call.selection.is_empty() {
+            self.counters.count(Counter::MediaUnselected);
+            return;
+        }
+        self.lapse(call, seen.ts);
+        let Some(s) = call.streams.get(stream) else { return };
+        for found in call.selection.iter().filter(|m| m.content()) {
+            let octets = seen.packet.map_or(seen.payload, |p| p.data);
+            let kind = CcKind::Rtp(Audio {
+                side: s.side,
+                stream: stream as u16,
+                ssrc: s.ssrc,
+                sequence: packet.sequence,
+                timestamp: packet.timestamp,
+                clock: s.clock,
+                payload_type: packet.payload_type,
+                encoding: s.encoding.clone(),
+                payload: place(octets, packet.payload),
+            });
+            self.cc(found, seen, kind);
+        }
+    }
+
+    fn rtcp(&mut self, call: &mut Call, _: Side, seen: &Seen<'_>) {
+        self.counters.count(Counter::Rtcp);
+        self.lapse(call, seen.ts);
+        if call.selection.is_empty() {
+            self.counters.count(Counter::MediaUnselected);
+        }
+        for found in call.selection.iter().filter(|m| m.content()) {
+            self.cc(found, seen, CcKind::Rtcp);
+        }
+    }
+
+    fn call_closed(&mut self, call: &mut Call, now: Time) {
+        self.lapse(call, call.end.unwrap_or(now).min(now));
+        let reason = call.end_reason.unwrap_or(EndReason::SourceEnded);
+        for found in std::mem::take(&mut call.selection) {
+            if !found.ended() {
+                let facts = facts_of(call, "end", None);
+                self.iri(&found, IriType::End, now.min(found.end()), Service::Call, facts);
+            }
+            self.closed(call, &found, reason);
+        }
+        self.record(call);
+    }
+
+    fn text(&mut self, text: &Text<'_>, seen: &Seen<'_>) {
+        self.counters.count(Counter::Messages);
+        let counters = &mut self.counters;
+        let missed = &mut |why| counters.count(counter_of(why));
+        let found = self.index.text(text, seen.src, &self.plans, seen.ts, missed);
+        if found.is_empty() {
+            self.counters.count(Counter::MessagesUnselected);
+        }
+        self.suspensions(seen.ts);
+        for found in found {
+            let facts = Facts {
+                event: "message",
+                parties: text.parties.to_vec(),
+                via: Some(text.via.name()),
+                start: Some(text.start),
+                parts: Some(text.parts),
+                partial: text.partial,
+                ..addresses(seen)
+            };
+            self.iri(&found, IriType::Report, seen.ts, Service::Message, facts);
+            if let (true, Some(body)) = (found.content(), text.text) {
+                let body = Seen { packet: None, payload: body.as_bytes(), ..*seen };
+                self.cc(&found, &body, CcKind::Text);
+            }
+        }
+    }
+
+    fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>) {
+        self.counters.count(match via {
+            NameVia::Dns => Counter::NamesDns,
+            NameVia::Tls => Counter::NamesTls,
+            NameVia::Quic => Counter::NamesQuic,
+            NameVia::Http | NameVia::HttpConnect => Counter::NamesHttp,
+        });
+        let counters = &mut self.counters;
+        let missed = &mut |why| counters.count(counter_of(why));
+        let met = self.index.name(flow, name, seen.ts, missed);
+        self.suspensions(seen.ts);
+        // A DNS answer repeats the question; it is told once.
+        let answer = via == NameVia::Dns && seen.src == flow.server;
+        for (at, new) in met {
+            if answer && !new || self.index.suspended(flow.selection[at].task()) {
+                continue;
+            }
+            let kind = match (via, new) {
+                (NameVia::Dns, _) => IriType::Report,
+                (_, true) => IriType::Begin,
+                (_, false) => IriType::Continue,
+            };
+            let facts = Facts {
+                event: "name",
+                via: Some(via.name()),
+                name: Some(Pii(name.to_ascii_lowercase().into())),
+                start: Some(flow.start),
+                ..addresses(seen)
+            };
+            self.iri(&flow.selection[at], kind, seen.ts, Service::Flow, facts);
+        }
+    }
+
+    fn flow_closed(&mut self, flow: &mut Flow, now: Time) {
+        if flow.named {
+            self.counters.count(Counter::FlowsNamed);
+        }
+        if flow.selection.is_empty() {
+            self.counters.count(Counter::FlowsUnselected);
+        }
+        for found in std::mem::take(&mut flow.selection) {
+            // A lookup is no session: its report stands alone.
+            if flow.dns || self.index.suspended(found.task()) {
+                continue;
+            }
+            let facts = Facts {
+                event: "flow_end",
+                src: Some(Pii(flow.client)),
+                dst: Some(Pii(flow.server)),
+                transport: Some(flow.transport.name()),
+                start: Some(flow.start),
+                end: Some(flow.last),
+                packets: Some(flow.packets),
+                octets: Some(flow.octets),
+                ..Facts::default()
+            };
+            self.iri(&found, IriType::End, now.min(found.end()), Service::Flow, facts);
+        }
+    }
+
+    fn count(&mut self, what: Counter, n: u64) {
+        self.counters.add(what, n);
+    }
+}
+
+impl Release {
+    /// Tells of tasks that have passed their ceiling, once each.
+    fn suspensions(&mut self, now: Time) {
+        while let Some(task) = self.index.take_suspended() {
+            self.out.push_back(Product::Suspended(task, now));
+        }
+    }
+}
+
+const fn counter_of(why: Unselected) -> Counter {
+    match why {
+        Unselected::CriterionUnmet => Counter::CriterionUnmet,
+        Unselected::OutsideWindow => Counter::OutsideWindow,
+        Unselected::Suspended => Counter::Suspended,
+    }
+}
+
+fn addresses(seen: &Seen<'_>) -> Facts {
+    Facts {
+        src: Some(Pii(seen.src)),
+        dst: Some(Pii(seen.dst)),
+        transport: Some(seen.transport.name()),
+        ..Facts::default()
+    }
+}
+
+fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts {
+    Facts {
+        event,
+        parties: call.parties.to_vec(),
+        call_id: Some(Pii(call.call_id.clone())),
+        status: call.final_status,
+        start: Some(call.start),
+        ringing: call.ringing,
+        answer: call.answer,
+        end: call.end,
+        end_reason: call.end_reason,
+        ..seen.map(addresses).unwrap_or_default()
+    }
+}
+
+impl CallRecord {
+    fn new(found: &Match, call: &Call, plans: &NumberingPlans) -> Self {
+        let plan = plans.of(call.src.ip);
+        let by_role = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| &*p.uri.0);
+        let normal = |uri: Option<&str>| -> Pii<Box<str>> {
+            let uri = uri.unwrap_or_default();
+            Pii(plan.identity(uri).map_or_else(|| uri.into(), |identity| identity.text()))
+        };
+        Self {
+            task: found.task(),
+            start: call.start,
+            ringing: call.ringing,
+            answer: call.answer,
+            end: call.end,
+            end_reason: call.end_reason.unwrap_or(EndReason::SourceEnded),
+            status: call.final_status,
+            // What the network vouches for counts more than what the caller says of itself.
+            caller: normal(by_role(Role::PAssertedIdentity).or_else(|| by_role(Role::From))),
+            callee: normal(by_role(Role::RequestUri).or_else(|| by_role(Role::To))),
+            parties: call.parties.to_vec(),
+            call_id: Pii(call.call_id.clone()),
+            src: Pii(call.src.ip),
+            dst: Pii(call.dst.ip),
+        }
+    }
+}
+
+/// Where `inner` stands in `outer`, of which it is a part.
+fn place(outer: &[u8], inner: &[u8]) -> (u32, u32) {
+    let offset = (inner.as_ptr() as usize).wrapping_sub(outer.as_ptr() as usize);
+    if offset <= outer.len() && outer.len() - offset >= inner.len() {
+        (offset as u32, inner.len() as u32)
+    } else {
+        (0, 0)
+    }
+}

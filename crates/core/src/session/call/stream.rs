@@ -1,0 +1,207 @@
+//! One media stream and what its sequence numbers tell (RFC 3550, A.1 and A.3).
+
+use crate::decode::{dtmf, rtp};
+use crate::packet::{Endpoint, Seen, Time};
+use crate::product::{Encoding, Side};
+
+/// A jump ahead by this many or more is a restart and not loss (RFC 3550, A.1, `MAX_DROPOUT`: one minute at 50 a
+/// second).
+const MAX_DROPOUT: u16 = 3000;
+
+/// How far back a packet may come and still be told from a copy: the bits of [`Sequence::window`]. RFC 3550 allows 100
+/// (`MAX_MISORDER`).
+const WINDOW: u16 = 128;
+
+/// One media stream: one sender address, one receiver address, one SSRC.
+pub(crate) struct Stream {
+    pub(crate) src: Endpoint,
+    pub(crate) dst: Endpoint,
+    pub(crate) ssrc: u32,
+    pub(crate) side: Side,
+    /// Payload type and encoding of the last packet, RTP clock in Hz.
+    pub(crate) payload_type: u8,
+    pub(crate) encoding: Encoding,
+    pub(crate) clock: u32,
+    /// Packets that the sequence numbers say were sent, from first to last seen (RFC 3550 A.3).
+    pub(crate) expected: u64,
+    /// Packets seen without copies, and copies.
+    pub(crate) seen: u64,
+    pub(crate) duplicates: u64,
+    /// Telephone events begun (RFC 4733).
+    pub(crate) events: u64,
+    pub(crate) first: Time,
+    pub(crate) last: Time,
+    sequence: Sequence,
+    dtmf: dtmf::Detector,
+}
+
+impl Stream {
+    /// A stream that begins with `packet`, which is then given to [`Self::packet`] as well.
+    pub(super) fn new(
+        seen: &Seen<'_>,
+        side: Side,
+        packet: &rtp::Packet<'_>,
+        encoding: Encoding,
+        clock: u32,
+    ) -> Self {
+        Self {
+            src: seen.src,
+            dst: seen.dst,
+            ssrc: packet.ssrc,
+            side,
+            payload_type: packet.payload_type,
+            encoding,
+            clock,
+            expected: 0,
+            seen: 0,
+            duplicates: 0,
+            events: 0,
+            first: seen.ts,
+            last: seen.ts,
+            sequence: Sequence::new(packet.sequence),
+            dtmf: dtmf::Detector::default(),
+        }
+    }
+
+    /// Takes a packet into the statistics.
+    #[inline]
+    pub(super) fn packet(&mut self, packet: &rtp::Packet<'_>, ts: Time) {
+        if self.sequence.packet(packet.sequence) {
+            self.seen += 1;
+        } else {
+            self.duplicates += 1;
+        }
+        self.expected = self.sequence.expected();
+        self.last = self.last.max(ts);
+        if self.encoding == Encoding::TelephoneEvent
+            && let Some(event) = dtmf::Payload::parse(packet.payload)
+            && self.dtmf.packet(packet.timestamp, event).is_some()
+        {
+            self.events += 1;
+        }
+    }
+}
+
+/// Follows the sequence numbers of one stream. Unlike RFC 3550, A.1 it counts from the very first packet (no
+/// probation), and it keeps a window of what was seen, so that a copy isn't taken for reordering.
+#[derive(Clone, Debug)]
+struct Sequence {
+    /// Lowest and highest number of this run, extended by the wraps.
+    base: u64,
+    highest: u64,
+    /// Bit n: `highest - n` was seen.
+    window: u128,
+    /// Expected packets of earlier runs, and packets that fit into no run.
+    before: u64,
+    /// What would follow the last packet that didn't fit: two in a row begin a new run.
+    next_of_restart: Option<u16>,
+}
+
+impl Sequence {
+    /// Begins with nothing seen; `first` is given to [`Self::packet`] as well.
+    const fn new(first: u16) -> Self {
+        // One wrap ahead, so that packets older than the first can be numbered below it.
+        let first = first as u64 + 0x1_0000;
+        Self { base: first, highest: first, window: 0, before: 0, next_of_restart: None }
+    }
+
+    /// Takes a packet in; `false` when it is a copy.
+    #[inline]
+    fn packet(&mut self, sequence: u16) -> bool {
+        let ahead = sequence.wrapping_sub(self.highest as u16);
+        if ahead != 0 && ahead < MAX_DROPOUT {
+            self.highest += u64::from(ahead);
+            self.window = if ahead < WINDOW { self.window << ahead | 1 } else { 1 };
+            self.next_of_restart = None;
+            return true;
+        }
+        let behind = ahead.wrapping_neg();
+        if behind < WINDOW {
+            let bit = 1 << behind;
+            let copy = self.window & bit != 0;
+            self.window |= bit;
+            self.base = self.base.min(self.highest.saturating_sub(u64::from(behind)));
+            return !copy;
+        }
+        if self.next_of_restart == Some(sequence) {
+            // The packet before was counted as one that didn't fit; now it is the first of this run.
+            let before = self.expected() - 1;
+            *self = Self { before, ..Self::new(sequence.wrapping_sub(1)) };
+            self.highest += 1;
+            self.window = 0b11;
+        } else {
+            self.before += 1;
+            self.next_of_restart = Some(sequence.wrapping_add(1));
+        }
+        true
+    }
+
+    /// Packets sent, as far as the numbers tell.
+    #[inline]
+    const fn expected(&self) -> u64 {
+        self.before + (self.highest - self.base + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Sequence;
+
+    /// Expected, seen, copies.
+    fn count(numbers: impl IntoIterator<Item = u16>) -> (u64, u64, u64) {
+        let mut numbers = numbers.into_iter().peekable();
+        let mut sequence = Sequence::new(*numbers.peek().expect("one number"));
+        let (mut seen, mut copies) = (0, 0);
+        for n in numbers {
+            if sequence.packet(n) { seen += 1 } else { copies += 1 }
+        }
+        (sequence.expected(), seen, copies)
+    }
+
+    #[test]
+    fn tells_copies_from_reordering_and_loss() {
+        assert_eq!(count([7]), (1, 1, 0));
+        assert_eq!(count([7, 8, 9, 10]), (4, 4, 0));
+        assert_eq!(count([7, 8, 8, 7, 9]), (3, 3, 2), "copies");
+        assert_eq!(count([7, 9, 8, 10]), (4, 4, 0), "reordered");
+        assert_eq!(count([8, 7, 9]), (3, 3, 0), "the first came second");
+        assert_eq!(count([7, 8, 11]), (5, 3, 0), "two lost");
+    }
+
+    #[test]
+    fn wraps_and_restarts() {
+        assert_eq!(count([65534, 65535, 0, 1]), (4, 4, 0));
+        assert_eq!(count([0, 65535, 1]), (3, 3, 0), "older than the first, across the wrap");
+        assert_eq!(count([10, 11, 40000, 40001, 40002]), (5, 5, 0), "a restart");
+        assert_eq!(count([10, 11, 40000, 12, 13]), (5, 5, 0), "a stray");
+        assert_eq!(count((0..150_000_u32).map(|n| n as u16)), (150_000, 150_000, 0));
+        assert_eq!(count((0..300).chain([100])), (301, 301, 0), "too old to be told from a stray");
+    }
+
+    proptest! {
+        #[test]
+        fn never_sees_more_than_were_sent(numbers in proptest::collection::vec(any::<u16>(), 1..300)) {
+            let total = numbers.len() as u64;
+            let (expected, seen, copies) = count(numbers);
+            prop_assert_eq!(seen + copies, total);
+            prop_assert!(expected >= seen, "{} of {}", seen, expected);
+        }
+
+        #[test]
+        fn loss_and_copies_are_exact(start: u16, kept in proptest::collection::vec(0_usize..3, 1..2000)) {
+            // 0: lost, 1: seen, 2: seen twice. The two ends are seen.
+            let mut numbers = vec![start];
+            for (n, times) in kept.iter().enumerate() {
+                numbers.extend(std::iter::repeat_n(start.wrapping_add(n as u16 + 1), *times));
+            }
+            numbers.push(start.wrapping_add(kept.len() as u16 + 1));
+            let copies = kept.iter().filter(|t| **t == 2).count() as u64;
+            let lost = kept.iter().filter(|t| **t == 0).count() as u64;
+            let sent = kept.len() as u64 + 2;
+            // Losing MAX_DROPOUT in a row can't happen here.
+            prop_assert_eq!(count(numbers), (sent, sent - lost, copies));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Where calls are kept: found by Call-ID, bounded in number, expired without a scan.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::Call;
+use crate::packet::Time;
+
+/// Most calls at one time. A call takes about 1.5 kB, so that a full table stays near 200 MB; it holds twelve hours'
+/// worth of a flood's 32-second setups at 4,000 a second, or the busy hour of half a million subscribers.
+pub(super) const MAX_CALLS: usize = 1 << 17;
+
+/// A call is looked at again after this long at the latest. It bounds how many outdated entries the queue holds of one
+/// call: a deadline that moves ahead adds an entry, and the old one stays until it is due.
+const HORIZON: i64 = 60;
+
+/// Marks the end of a list.
+const NONE: u32 = u32::MAX;
+
+/// Names a call as long as it is in the table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct CallRef {
+    index: u32,
+    /// Slots are used again; the generation tells whose turn it is.
+    generation: u32,
+}
+
+/// The two lists that calls stand in, each in order of entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum List {
+    /// Not answered yet: the first to go when the table is full, so that a flood of INVITEs can't push out calls that
+    /// are going on.
+    Setup = 0,
+    Established = 1,
+}
+
+struct Slot {
+    generation: u32,
+    /// Of the Call-ID.
+    hash: u64,
+    list: List,
+    previous: u32,
+    next: u32,
+    /// When the queue will bring it up.
+    due: Time,
+    call: Option<Call>,
+}
+
+/// The calls.
+pub(super) struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_id: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    /// First and last of each list.
+    ends: [(u32, u32); 2],
+    queue: BinaryHeap<Reverse<(Time, CallRef)>>,
+    limit: usize,
+}
+
+impl Table {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            ends: [(NONE, NONE); 2],
+            queue: BinaryHeap::new(),
+            limit,
+        }
+    }
+
+    pub(super) fn find(&self, call_id: &str) -> Option<CallRef> {
+        let hash = self.hasher.hash_one(call_id);
+        let same = |index: &u32| self.call_at(*index).is_some_and(|call| *call.call_id == *call_id);
+        let index = *self.by_id.find(hash, same)?;
+        Some(CallRef { index, generation: self.slots.get(index as usize)?.generation })
+    }
+
+    fn call_at(&self, index: u32) -> Option<&Call> {
+        self.slots.get(index as usize)?.call.as_ref()
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, at: CallRef) -> Option<&mut Call> {
+        self.slots.get_mut(at.index as usize).filter(|s| s.generation == at.generation)?.call.as_mut()
+    }
+
+    pub(super) fn get(&self, at: CallRef) -> Option<&Call> {
+        self.slots.get(at.index as usize).filter(|s| s.generation == at.generation)?.call.as_ref()
+    }
+
+    /// The call that must go before another can be put in.
+    pub(super) fn oldest_if_full(&self) -> Option<CallRef> {
+        if self.by_id.len() < self.limit {
+            return None;
+        }
+        let index = self.ends.iter().map(|(first, _)| *first).find(|first| *first != NONE)?;
+        Some(CallRef { index, generation: self.slots.get(index as usize)?.generation })
+    }
+
+    /// Puts a call in; the caller has made room.
+    pub(super) fn insert(&mut self, call: Call) -> CallRef {
+        let hash = self.hasher.hash_one(&*call.call_id);
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                generation: 0,
+                hash: 0,
+                list: List::Setup,
+                previous: NONE,
+                next: NONE,
+                due: Time(i64::MAX),
+                call: None,
+            });
+            self.slots.len() as u32 - 1
+        });
+        let mut generation = 0;
+        if let Some(slot) = self.slots.get_mut(index as usize) {
+            generation = slot.generation;
+            (slot.hash, slot.due, slot.call) = (hash, Time(i64::MAX), Some(call));
+        }
+        let slots = &self.slots;
+        self.by_id.insert_unique(hash, index, |i| slots.get(*i as usize).map_or(0, |s| s.hash));
+        self.link(index, List::Setup);
+        CallRef { index, generation }
+    }
+
+    /// Takes a call out.
+    pub(super) fn remove(&mut self, at: CallRef) -> Option<Call> {
+        let slot = self.slots.get_mut(at.index as usize).filter(|s| s.generation == at.generation)?;
+        let call = slot.call.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        let hash = slot.hash;
+        if let Ok(entry) = self.by_id.find_entry(hash, |index| *index == at.index) {
+            entry.remove();
+        }
+        self.unlink(at.index);
+        self.free.push(at.index);
+        Some(call)
+    }
+
+    /// The call was answered: it is now among those that stay longest.
+    pub(super) fn establish(&mut self, at: CallRef) {
+        if self.get(at).is_some() {
+            self.unlink(at.index);
+            self.link(at.index, List::Established);
+        }
+    }
+
+    fn link(&mut self, index: u32, list: List) {
+        let last = self.ends[list as usize].1;
+        if let Some(slot) = self.slots.get_mut(index as usize) {
+            (slot.list, slot.previous, slot.next) = (list, last, NONE);
+        }
+        match self.slots.get_mut(last as usize) {
+            Some(slot) => slot.next = index,
+            None => self.ends[list as usize].0 = index,
+        }
+        self.ends[list as usize].1 = index;
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let Some(slot) = self.slots.get(index as usize) else { return };
+        let (list, previous, next) = (slot.list, slot.previous, slot.next);
+        match self.slots.get_mut(previous as usize) {
+            Some(slot) => slot.next = next,
+            None => self.ends[list as usize].0 = next,
+        }
+        match self.slots.get_mut(next as usize) {
+            Some(slot) => slot.previous = previous,
+            None => self.ends[list as usize].1 = previous,
+        }
+    }
+
+    /// Sees to it that the call comes up at `deadline` or before. Deadlines that move back cost nothing: the call comes
+    /// up early and is put off again.
+    pub(super) fn schedule(&mut self, at: CallRef, deadline: Time, now: Time) {
+        let deadline = deadline.min(now.plus_seconds(HORIZON));
+        let Some(slot) = self.slots.get_mut(at.index as usize).filter(|s| s.generation == at.generation)
+        else {
+            return;
+        };
+        if deadline < slot.due {
+            slot.due = deadline;
+            self.queue.push(Reverse((deadline, at)));
+        }
+    }
+
+    /// A call whose time may have come; the caller closes it or schedules it again.
+    pub(super) fn due(&mut self, now: Time) -> Option<CallRef> {
+        while let Some(Reverse((time, at))) = self.queue.peek().copied() {
+            if time > now {
+                return None;
+            }
+            self.queue.pop();
+            if let Some(slot) = self.slots.get_mut(at.index as usize)
+                && slot.generation == at.generation
+                && slot.due == time
+            {
+                slot.due = Time(i64::MAX);
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Any call, while there is one; oldest first.
+    pub(super) fn first(&self) -> Option<CallRef> {
+        let index = self
+            .ends
+            .iter()
+            .map(|(first, _)| *first)
+            .filter(|first| *first != NONE)
+            .min_by_key(|i| self.call_at(*i).map_or(i64::MAX, |call| call.start.0))?;
+        Some(CallRef { index, generation: self.slots.get(index as usize)?.generation })
+    }
+}

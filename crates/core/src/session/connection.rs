@@ -1,0 +1,288 @@
+//! TCP connections: each direction is put in order and given to the reader of its protocol, told by what the stream
+//! holds and not by its port.
+
+use hashbrown::HashMap;
+
+use super::expiry::Expiry;
+use super::tcp::{Direction, Reader};
+use super::web::WebStream;
+use super::{Flow, NameVia, Observer, Shared};
+use crate::counters::Counter;
+use crate::decode::ip::Ip;
+use crate::decode::transport::Tcp;
+use crate::decode::{Framing, dns, sip, smpp};
+use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
+
+/// Connections followed at once.
+const MAX_CONNECTIONS: usize = 1 << 18;
+
+/// Octets that unfinished messages and gaps may hold in all connections together.
+const MAX_BUFFERED: usize = 128 << 20;
+
+/// A connection that is silent for so long is over, or will be picked up again in its middle. SIP and SMPP send
+/// keep-alives every minute or two.
+const IDLE_SECONDS: i64 = 300;
+
+/// Octets that tell every protocol that we read from every other.
+const DECIDE: usize = 16;
+
+const DNS_PORT: u16 = 53;
+
+/// The protocol of one direction of a connection.
+#[derive(Default)]
+enum Protocol {
+    #[default]
+    Undecided,
+    Sip,
+    Smpp,
+    Dns,
+    Web(WebStream),
+    /// Nothing that we read, or nothing more that we need.
+    Ignored,
+}
+
+struct Connection {
+    flow: Flow,
+    directions: [Direction; 2],
+    protocols: [Protocol; 2],
+}
+
+/// The two ends, the lower first.
+type Key = (Endpoint, Endpoint);
+
+/// All connections.
+#[derive(Default)]
+pub(crate) struct Connections {
+    table: HashMap<Key, Connection>,
+    expiry: Expiry<Key>,
+    buffered: usize,
+}
+
+impl Connections {
+    /// Takes a segment.
+    pub(crate) fn segment(
+        &mut self,
+        ip: &Ip<'_>,
+        tcp: &Tcp<'_>,
+        packet: Option<&Packet<'_>>,
+        ts: Time,
+        shared: &mut Shared,
+        out: &mut impl Observer,
+    ) {
+        out.count(Counter::Segments, 1);
+        let seen = Seen {
+            ts,
+            src: Endpoint { ip: ip.src, port: tcp.sport },
+            dst: Endpoint { ip: ip.dst, port: tcp.dport },
+            transport: Transport::Tcp,
+            packet: packet.copied(),
+            payload: tcp.payload,
+        };
+        let (key, side) = if seen.src <= seen.dst { ((seen.src, seen.dst), 0) } else { ((seen.dst, seen.src), 1) };
+        if !self.table.contains_key(&key) {
+            // A bare ACK, FIN or RST begins nothing; it is the tail of a connection that is already closed.
+            if tcp.payload.is_empty() && !tcp.syn {
+                return;
+            }
+            self.begin(key, tcp, &seen, shared, out);
+        }
+        let Some(connection) = self.table.get_mut(&key) else { return };
+        let flow = &mut connection.flow;
+        flow.last = flow.last.max(ts);
+        flow.packets += 1;
+        flow.octets += ip.payload.len() as u64;
+        let direction = &mut connection.directions[side];
+        let before = direction.buffered();
+        if tcp.syn {
+            connection.protocols[side] = Protocol::Undecided;
+        }
+        let mut feed = Feed { protocol: &mut connection.protocols[side], flow, seen, shared, out };
+        direction.accept(tcp.seq, tcp.syn, tcp.payload, ts, &mut feed);
+        self.buffered = (self.buffered + direction.buffered()).saturating_sub(before);
+        if self.buffered > MAX_BUFFERED {
+            let before = direction.buffered();
+            direction.give_up(&mut feed);
+            self.buffered = (self.buffered + direction.buffered()).saturating_sub(before);
+        }
+        direction.finished |= tcp.fin;
+        if tcp.rst || connection.directions.iter().all(|d| d.finished) {
+            self.close(&key, ts, shared, out);
+        }
+    }
+
+    fn begin(&mut self, key: Key, tcp: &Tcp<'_>, seen: &Seen<'_>, shared: &mut Shared, out: &mut impl Observer) {
+        while self.table.len() >= MAX_CONNECTIONS {
+            let Some(oldest) = self.expiry.pop_oldest() else { return };
+            if self.table.contains_key(&oldest) {
+                out.count(Counter::TcpEvicted, 1);
+                self.close(&oldest, seen.ts, shared, out);
+            }
+        }
+        let mut flow = Flow::new(seen, seen.src.port == DNS_PORT || seen.dst.port == DNS_PORT);
+        if tcp.syn && tcp.ack_set {
+            std::mem::swap(&mut flow.client, &mut flow.server);
+        }
+        out.count(Counter::Flows, 1);
+        self.expiry.push(seen.ts.plus_seconds(IDLE_SECONDS), key);
+        let connection = Connection { flow, directions: Default::default(), protocols: Default::default() };
+        self.table.insert(key, connection);
+    }
+
+    /// Closes what has been silent for too long.
+    pub(crate) fn advance(&mut self, now: Time, shared: &mut Shared, out: &mut impl Observer) {
+        while let Some(key) = self.expiry.pop(now) {
+            let Some(connection) = self.table.get(&key) else { continue };
+            let due = connection.flow.last.plus_seconds(IDLE_SECONDS);
+            if due <= now {
+                self.close(&key, now, shared, out);
+            } else {
+                self.expiry.push(due, key);
+            }
+        }
+    }
+
+    /// The source has ended.
+    pub(crate) fn finish(&mut self, now: Time, shared: &mut Shared, out: &mut impl Observer) {
+        // In the order in which they began, so that the same capture gives the same product in the same order.
+        while let Some(key) = self.expiry.pop_oldest() {
+            self.close(&key, now, shared, out);
+        }
+    }
+
+    fn close(&mut self, key: &Key, now: Time, shared: &mut Shared, out: &mut impl Observer) {
+        let Some(mut connection) = self.table.remove(key) else { return };
+        for (side, direction) in connection.directions.iter_mut().enumerate() {
+            self.buffered = self.buffered.saturating_sub(direction.buffered());
+            let (src, dst) = if side == 0 { *key } else { (key.1, key.0) };
+            let ts = connection.flow.last;
+            let seen = Seen { ts, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
+            let protocol = &mut connection.protocols[side];
+            direction.flush(&mut Feed { protocol, flow: &mut connection.flow, seen, shared, out });
+        }
+        out.flow_closed(&mut connection.flow, now);
+    }
+}
+
+/// Gives the octets of one direction to the reader of its protocol.
+struct Feed<'a, 'p, O> {
+    protocol: &'a mut Protocol,
+    flow: &'a mut Flow,
+    /// The packet at hand.
+    seen: Seen<'p>,
+    shared: &'a mut Shared,
+    out: &'a mut O,
+}
+
+impl<O: Observer> Reader for Feed<'_, '_, O> {
+    fn data(&mut self, octets: &[u8], alone: bool) -> usize {
+        if matches!(self.protocol, Protocol::Undecided) {
+            match self.decide(octets) {
+                Some(protocol) => *self.protocol = protocol,
+                None => return 0,
+            }
+        }
+        if let Protocol::Web(web) = self.protocol {
+            let (flow, seen, out) = (&mut *self.flow, self.seen, &mut *self.out);
+            let used = web.data(octets, &mut |via: NameVia, name: &str| {
+                flow.named = true;
+                out.name(flow, via, name, &seen);
+            });
+            if web.finished() {
+                *self.protocol = Protocol::Ignored;
+                return octets.len();
+            }
+            return used;
+        }
+        let mut at = 0;
+        while at < octets.len() {
+            let rest = &octets[at..];
+            let framing = match self.protocol {
+                Protocol::Sip => sip::frame(rest),
+                Protocol::Smpp => smpp::frame(rest),
+                Protocol::Dns => dns::frame(rest),
+                Protocol::Undecided | Protocol::Web(_) | Protocol::Ignored => return octets.len(),
+            };
+            match framing {
+                Framing::Message(length) => {
+                    let message = &rest[..length];
+                    let whole = alone && at == 0 && length == octets.len();
+                    self.message(message, whole);
+                    at += length;
+                }
+                Framing::Skip(length) => {
+                    // Keep-alives are a few octets; more is a stream that was joined in its middle.
+                    if length > 4 {
+                        self.out.count(Counter::StreamUnparsed, length as u64);
+                    }
+                    at += length.max(1);
+                }
+                Framing::NeedMore => break,
+                Framing::Foreign => {
+                    self.out.count(Counter::StreamUnparsed, rest.len() as u64);
+                    *self.protocol = Protocol::Ignored;
+                    return octets.len();
+                }
+            }
+        }
+        at.min(octets.len())
+    }
+
+    fn gap(&mut self) {
+        match self.protocol {
+            Protocol::Web(web) => web.gap(),
+            // After a hole these find their next message by themselves, or are told anew.
+            Protocol::Sip | Protocol::Undecided => {}
+            Protocol::Smpp | Protocol::Dns => *self.protocol = Protocol::Undecided,
+            Protocol::Ignored => {}
+        }
+    }
+
+    fn wants(&self) -> bool {
+        !matches!(self.protocol, Protocol::Ignored)
+    }
+
+    fn count(&mut self, what: Counter, n: u64) {
+        self.out.count(what, n);
+    }
+}
+
+impl<O: Observer> Feed<'_, '_, O> {
+    /// Which protocol begins with these octets; `None` while there are too few to tell.
+    fn decide(&self, octets: &[u8]) -> Option<Protocol> {
+        if self.flow.dns {
+            return Some(Protocol::Dns);
+        }
+        // Leading line ends are keep-alives (RFC 5626 3.5.1).
+        let start = octets.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(octets.len());
+        let told = &octets[start..];
+        if sip::looks_like_sip(told) {
+            return Some(Protocol::Sip);
+        }
+        if smpp::looks_like_smpp(octets) {
+            return Some(Protocol::Smpp);
+        }
+        // A TLS record tells itself by its first octet; the rest needs a few more.
+        let enough = told.len() >= DECIDE || told.first().is_some_and(|b| !b.is_ascii_alphabetic() && *b != 0);
+        enough.then(|| Protocol::Web(WebStream::new()))
+    }
+
+    fn message(&mut self, message: &[u8], whole: bool) {
+        let packet = if whole { self.seen.packet } else { None };
+        let seen = Seen { payload: message, packet, ..self.seen };
+        match self.protocol {
+            Protocol::Sip => self.shared.sip(&seen, self.out),
+            Protocol::Smpp => self.shared.messages.smpp(message, &seen, self.out),
+            Protocol::Dns => {
+                let (flow, out) = (&mut *self.flow, &mut *self.out);
+                // Two octets of length stand before each message (RFC 7766 8).
+                let _ = dns::names(message.get(2..).unwrap_or_default(), &mut |section, name| {
+                    if section == dns::Section::Question {
+                        flow.named = true;
+                        out.name(flow, NameVia::Dns, name, &seen);
+                    }
+                });
+            }
+            Protocol::Undecided | Protocol::Web(_) | Protocol::Ignored => {}
+        }
+    }
+}

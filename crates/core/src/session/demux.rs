@@ -1,0 +1,153 @@
+//! Takes packets apart and gives each message to the table that follows its kind of session.
+
+use super::call::Calls;
+use super::connection::Connections;
+use super::datagram::Lookups;
+use super::fragments::Fragments;
+use super::message::Messages;
+use super::{Observer, Shared};
+use crate::counters::Counter;
+use crate::decode::ip::{Ip, protocol};
+use crate::decode::link::{self, Network};
+use crate::decode::{ip, sip, transport};
+use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
+
+/// Tunnels within tunnels. Real networks nest two or three deep; a packet that nests deeper is an attack.
+const MAX_TUNNELS: usize = 4;
+
+/// Timers are looked at this often, in capture time.
+const TICK_SECONDS: i64 = 1;
+
+/// Every session of the network.
+pub(crate) struct Sessions {
+    fragments: Fragments,
+    connections: Connections,
+    lookups: Lookups,
+    shared: Shared,
+    /// Latest time seen: packets of several taps may be a little out of order, timers only go forward.
+    now: Time,
+    next_tick: Option<Time>,
+}
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        Self {
+            fragments: Fragments::default(),
+            connections: Connections::default(),
+            lookups: Lookups::default(),
+            shared: Shared { calls: Calls::new(), messages: Messages::new() },
+            now: Time::default(),
+            next_tick: None,
+        }
+    }
+
+    /// Takes one packet.
+    pub(crate) fn handle(&mut self, packet: &Packet<'_>, out: &mut impl Observer) {
+        out.count(Counter::PacketsIn, 1);
+        out.count(Counter::OctetsIn, packet.data.len() as u64);
+        if packet.wire_len as usize > packet.data.len() {
+            out.count(Counter::PacketsCut, 1);
+        }
+        self.tick(packet.ts, out);
+        match link::network(packet.link, packet.data) {
+            Network::Ip(octets) => self.network(octets, Some(packet), packet.ts, 0, out),
+            Network::Other => out.count(Counter::NotIp, 1),
+            Network::Malformed => out.count(Counter::Malformed, 1),
+            Network::UnknownLink => out.count(Counter::LinkUnknown, 1),
+        }
+    }
+
+    /// The source has ended.
+    pub(crate) fn finish(&mut self, out: &mut impl Observer) {
+        let now = self.now;
+        self.connections.finish(now, &mut self.shared, out);
+        self.lookups.finish(now, out);
+        self.shared.messages.finish(now, out);
+        self.shared.calls.finish(now, out);
+    }
+
+    fn tick(&mut self, ts: Time, out: &mut impl Observer) {
+        self.now = self.now.max(ts);
+        if self.next_tick.is_some_and(|at| self.now < at) {
+            return;
+        }
+        self.next_tick = Some(self.now.plus_seconds(TICK_SECONDS));
+        let now = self.now;
+        self.fragments.advance(now, &mut |what, n| out.count(what, n));
+        self.connections.advance(now, &mut self.shared, out);
+        self.lookups.advance(now, out);
+        self.shared.messages.advance(now, out);
+        self.shared.calls.advance(now, out);
+    }
+
+    /// An IP packet; `packet` while it stands whole and alone in a captured one.
+    fn network(&mut self, octets: &[u8], packet: Option<&Packet<'_>>, ts: Time, depth: usize, out: &mut impl Observer) {
+        let Some(ip) = ip::parse(octets) else {
+            out.count(Counter::Malformed, 1);
+            return;
+        };
+        match ip.fragment {
+            None => self.transport(&ip, packet, ts, depth, out),
+            Some(fragment) => {
+                let whole = self.fragments.accept(&ip, fragment, ts, &mut |what, n| out.count(what, n));
+                if let Some((protocol, octets)) = whole {
+                    let ip = Ip { protocol, payload: &octets, fragment: None, ..ip };
+                    self.transport(&ip, None, ts, depth, out);
+                }
+            }
+        }
+    }
+
+    fn transport(&mut self, ip: &Ip<'_>, packet: Option<&Packet<'_>>, ts: Time, depth: usize, out: &mut impl Observer) {
+        match ip.protocol {
+            protocol::UDP => {
+                let Some(udp) = transport::udp(ip.payload) else {
+                    out.count(Counter::Malformed, 1);
+                    return;
+                };
+                if udp.dport == transport::GTP_U || udp.sport == transport::GTP_U {
+                    if let Some(inner) = transport::gtp_u(udp.payload).filter(|_| depth < MAX_TUNNELS) {
+                        self.network(inner, packet, ts, depth + 1, out);
+                        return;
+                    }
+                }
+                let seen = Seen {
+                    ts,
+                    src: Endpoint { ip: ip.src, port: udp.sport },
+                    dst: Endpoint { ip: ip.dst, port: udp.dport },
+                    transport: Transport::Udp,
+                    packet: packet.copied(),
+                    payload: udp.payload,
+                };
+                self.datagram(&seen, out);
+            }
+            protocol::TCP => {
+                let Some(tcp) = transport::tcp(ip.payload) else {
+                    out.count(Counter::Malformed, 1);
+                    return;
+                };
+                self.connections.segment(ip, &tcp, packet, ts, &mut self.shared, out);
+            }
+            protocol::IPIP | protocol::IPV6 if depth < MAX_TUNNELS => {
+                self.network(ip.payload, packet, ts, depth + 1, out);
+            }
+            _ => out.count(Counter::NotTransport, 1),
+        }
+    }
+
+    /// The first octet tells RTP (128 to 191) from text and from the rest, as RFC 7983 does for one port.
+    fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
+        let Some(&first) = seen.payload.first() else {
+            out.count(Counter::UdpOther, 1);
+            return;
+        };
+        if first & 0xc0 == 0x80 && self.shared.calls.media(seen, out) {
+            return;
+        }
+        if sip::looks_like_sip(seen.payload) {
+            self.shared.sip(seen, out);
+        } else if !self.lookups.datagram(seen, out) {
+            out.count(Counter::UdpOther, 1);
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! IP fragments and TCP segments put back together, within limits.

@@ -1,0 +1,227 @@
+//! One run: sources through a point to the sinks, in steps that Python asks for.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mandat_core::{Config, Point, Product, Resume, TaskId, Time};
+use mandat_sink::{RecordSealer, Sink, SinkError};
+use mandat_source::Merged;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::errors::Failure;
+
+/// The sinks look at their clocks this often.
+const ADVANCE_PACKETS: u64 = 1024;
+
+/// Different store errors that one run reports; a full disk gives the same one over and over.
+const MAX_STORE_ERRORS: usize = 16;
+
+#[pyclass(module = "mandat._core")]
+pub(crate) struct Run {
+    point: Point,
+    source: Merged,
+    sink: Sink,
+    /// One a retention task: each order has keys of its own.
+    sealers: BTreeMap<TaskId, (String, RecordSealer)>,
+    suspended: Vec<TaskId>,
+    store_errors: Vec<SinkError>,
+    packets: u64,
+    now: Time,
+    finished: bool,
+}
+
+#[pymethods]
+impl Run {
+    #[new]
+    fn new(config: &[u8], sources: Vec<String>, product_dir: PathBuf, run_id: String) -> Result<Self, Failure> {
+        let point = Point::new(Config::parse(config)?);
+        let source = mandat_source::open(&sources)?;
+        let sink = Sink::new(product_dir, run_id)?;
+        Ok(Self {
+            point,
+            source,
+            sink,
+            sealers: BTreeMap::new(),
+            suspended: Vec::new(),
+            store_errors: Vec::new(),
+            packets: 0,
+            now: Time::default(),
+            finished: false,
+        })
+    }
+
+    fn admit(
+        &mut self,
+        bundle: &[u8],
+        now_ns: i64,
+        first_cin: u32,
+        first_sequence: u32,
+        already: u64,
+    ) -> Result<String, Failure> {
+        let resume = Resume { first_cin, first_sequence, already };
+        let (id, recipients) = self.point.admit(bundle, Time(now_ns), resume)?;
+        let recipients = recipients.to_vec();
+        let liid = self.point.tasks().last().map(|t| t.liid.0.to_string()).unwrap_or_default();
+        self.sink.add_task(id, &liid, &recipients)?;
+        if recipients.is_empty() {
+            self.sealers.insert(id, (liid.clone(), RecordSealer::default()));
+        }
+        Ok(liid)
+    }
+
+    /// Takes up to `packets` packets; false once all sources are at their end.
+    fn step(&mut self, py: Python<'_>, packets: u64) -> Result<bool, Failure> {
+        if self.finished {
+            return Err(Failure::Finished);
+        }
+        py.detach(|| self.advance(packets))
+    }
+
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        dict.set_item("octets_read", self.source.octets_read())?;
+        dict.set_item("octets_total", self.source.octets_total())?;
+        dict.set_item("packets", self.packets)?;
+        dict.set_item("capture_ns", self.now.0)?;
+        Ok(dict)
+    }
+
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (name, value) in self.point.counters().iter() {
+            dict.set_item(name, value)?;
+        }
+        Ok(dict)
+    }
+
+    fn tasks<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        self.point
+            .tasks()
+            .map(|t| {
+                let dict = PyDict::new(py);
+                dict.set_item("liid", &*t.liid.0)?;
+                dict.set_item("sessions", t.sessions)?;
+                dict.set_item("iri", t.iri)?;
+                dict.set_item("cc", t.cc)?;
+                dict.set_item("call_records", t.call_records)?;
+                dict.set_item("suspended", t.suspended)?;
+                dict.set_item("next_cin", t.next_cin)?;
+                dict.set_item("next_sequence", t.next_sequence)?;
+                Ok(dict)
+            })
+            .collect()
+    }
+
+    /// Retention orders and periods of which records wait for a key.
+    fn periods_wanted(&self) -> Vec<(String, String)> {
+        let wanted = |(liid, sealer): &(String, RecordSealer)| {
+            let liid = liid.clone();
+            sealer.periods_wanted().into_iter().map(move |period| (liid.clone(), period)).collect::<Vec<_>>()
+        };
+        self.sealers.values().flat_map(wanted).collect()
+    }
+
+    fn put_period_key(&mut self, liid: &str, period: String, key: [u8; 32]) {
+        for (_, sealer) in self.sealers.values_mut().filter(|(l, _)| l == liid) {
+            sealer.put_period_key(period.clone(), key);
+        }
+    }
+
+    /// Sealed call records: order, period, Arrow IPC stream. Full batches only, unless `everything`.
+    fn take_records<'py>(
+        &mut self,
+        py: Python<'py>,
+        everything: bool,
+    ) -> Result<Vec<(String, String, Bound<'py, PyBytes>)>, Failure> {
+        let batches = py.detach(|| {
+            let mut batches = Vec::new();
+            for (liid, sealer) in self.sealers.values_mut() {
+                for (_, period, stream) in sealer.take(everything)? {
+                    batches.push((liid.clone(), period, stream));
+                }
+            }
+            Ok::<_, SinkError>(batches)
+        })?;
+        Ok(batches.into_iter().map(|(liid, period, s)| (liid, period, PyBytes::new(py, &s))).collect())
+    }
+
+    /// Closes sessions and product files. Raises the first error of the store, after everything that can be closed is.
+    fn finish(&mut self, py: Python<'_>) -> Result<(), Failure> {
+        if self.finished {
+            return Ok(());
+        }
+        self.finished = true;
+        py.detach(|| {
+            self.point.finish();
+            self.drain();
+            let result = self.sink.finish();
+            self.note(result);
+        });
+        match self.store_errors.first() {
+            Some(error) => Err(error.clone().into()),
+            None => Ok(()),
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let sources = self.source.warnings().iter().map(ToString::to_string);
+        sources.chain(self.store_errors.iter().map(ToString::to_string)).collect()
+    }
+
+    /// LIIDs of tasks that passed their ceiling in this run.
+    fn suspended(&self) -> Vec<String> {
+        let name = |id: &TaskId| self.point.tasks().nth(id.0 as usize).map(|t| t.liid.0.to_string());
+        self.suspended.iter().filter_map(name).collect()
+    }
+
+    /// What the recorder wrote for a task: recordings, segments, octets.
+    fn written(&self, liid: &str) -> Option<(u64, u64, u64)> {
+        let at = self.point.tasks().position(|t| &*t.liid.0 == liid)?;
+        let totals = self.sink.totals(TaskId(at as u32))?;
+        Some((totals.recordings, totals.segments, totals.octets))
+    }
+}
+
+impl Run {
+    fn advance(&mut self, packets: u64) -> Result<bool, Failure> {
+        for _ in 0..packets {
+            let Some(packet) = self.source.next()? else { return Ok(false) };
+            self.now = self.now.max(packet.ts);
+            self.packets += 1;
+            self.point.handle(&packet);
+            self.drain();
+            if self.packets.is_multiple_of(ADVANCE_PACKETS) {
+                let result = self.sink.advance(self.now);
+                self.note(result);
+            }
+        }
+        Ok(true)
+    }
+
+    fn drain(&mut self) {
+        while let Some(product) = self.point.poll() {
+            let result = match product {
+                Product::CallRecord(record) => match self.sealers.get_mut(&record.task) {
+                    Some((_, sealer)) => sealer.accept(*record),
+                    None => Err(SinkError::UnknownTask(record.task)),
+                },
+                Product::Suspended(task, _) => {
+                    self.suspended.push(task);
+                    Ok(())
+                }
+                other => self.sink.accept(other),
+            };
+            self.note(result);
+        }
+    }
+
+    fn note(&mut self, result: Result<(), SinkError>) {
+        if let Err(error) = result {
+            if self.store_errors.len() < MAX_STORE_ERRORS && !self.store_errors.contains(&error) {
+                self.store_errors.push(error);
+            }
+        }
+    }
+}
+

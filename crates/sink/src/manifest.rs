@@ -1,0 +1,195 @@
+//! `recording.json`: what a recording holds and what it lacks. No identity, no content: a desk lists it without a key.
+
+use mandat_core::{Encoding, Time};
+use serde::Serialize;
+
+use crate::error::Cause;
+use crate::time::rfc3339;
+
+/// Encodings whose names are written down (IANA, RTP payload format media types). An rtpmap name is text from the
+/// wire and could spell anything, an identity too; what isn't in the register's common part is `other`.
+const KNOWN: &[&str] = &[
+    "AMR",
+    "AMR-WB",
+    "BV16",
+    "BV32",
+    "CLEARMODE",
+    "DVI4",
+    "EVS",
+    "G722",
+    "G7221",
+    "G723",
+    "G726-16",
+    "G726-24",
+    "G726-32",
+    "G726-40",
+    "G728",
+    "G729",
+    "G729D",
+    "G729E",
+    "GSM",
+    "GSM-EFR",
+    "GSM-HR-08",
+    "H263",
+    "H264",
+    "H265",
+    "ILBC",
+    "L16",
+    "L8",
+    "MPA",
+    "MPEG4-GENERIC",
+    "OPUS",
+    "RED",
+    "SILK",
+    "SPEEX",
+    "T140",
+    "T38",
+    "VP8",
+    "VP9",
+    "AV1",
+];
+
+/// Name of an encoding for records.
+pub(crate) fn encoding_name(encoding: &Encoding) -> &'static str {
+    match encoding {
+        Encoding::Pcmu => "PCMU",
+        Encoding::Pcma => "PCMA",
+        Encoding::ComfortNoise => "CN",
+        Encoding::TelephoneEvent => "telephone-event",
+        Encoding::Other(name) => KNOWN.iter().find(|k| k.eq_ignore_ascii_case(name)).unwrap_or(&"other"),
+        Encoding::Unknown => "unknown",
+    }
+}
+
+/// Packets that the disk did not take, by reason.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Dropped {
+    pub(crate) disk_full: u64,
+    pub(crate) io_error: u64,
+}
+
+impl Dropped {
+    pub(crate) const fn add(&mut self, cause: Cause, packets: u64) {
+        match cause {
+            Cause::DiskFull => self.disk_full += packets,
+            Cause::Io => self.io_error += packets,
+        }
+    }
+
+    pub(crate) const fn total(self) -> u64 {
+        self.disk_full + self.io_error
+    }
+}
+
+/// Signalling or RTCP.
+#[derive(Clone, Default, Serialize)]
+pub(crate) struct Control {
+    /// How many the core released; not known before the call has closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) released: Option<u64>,
+    pub(crate) written: u64,
+    pub(crate) dropped_by_us: Dropped,
+}
+
+/// A gap on the time line, milliseconds from `media_start`.
+#[derive(Clone, Serialize)]
+pub(crate) struct GapEntry {
+    pub(crate) from_ms: i64,
+    pub(crate) to_ms: i64,
+    pub(crate) packets: u32,
+}
+
+/// One media stream. What the tap saw is known only once the call has closed.
+#[derive(Clone, Serialize)]
+pub(crate) struct StreamEntry {
+    pub(crate) stream: u16,
+    pub(crate) side: &'static str,
+    pub(crate) ssrc: String,
+    pub(crate) encoding: &'static str,
+    pub(crate) expected: Option<u64>,
+    pub(crate) seen: Option<u64>,
+    pub(crate) duplicates: Option<u64>,
+    pub(crate) lost_on_wire: Option<u64>,
+    /// Packets in finished segments, copies included.
+    pub(crate) written: u64,
+    pub(crate) dropped_by_us: Dropped,
+    /// Packets that came too late for the listening copy; they are in the evidence.
+    pub(crate) late: u64,
+    pub(crate) gaps: Vec<GapEntry>,
+}
+
+/// An encoding that can't be listened to here.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Without {
+    pub(crate) encoding: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+/// The listening copy as a whole.
+#[derive(Clone, Serialize)]
+pub(crate) struct Listening {
+    pub(crate) rate: u32,
+    pub(crate) left: &'static str,
+    pub(crate) right: &'static str,
+    /// Frames that the disk did not take.
+    pub(crate) frames_dropped: u64,
+    pub(crate) gaps_unlisted_packets: u64,
+    pub(crate) without: Vec<Without>,
+}
+
+/// A finished file.
+#[derive(Clone, Serialize)]
+pub(crate) struct SegmentEntry {
+    pub(crate) file: String,
+    pub(crate) kind: &'static str,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) sha256: String,
+    pub(crate) octets: u64,
+}
+
+/// The file.
+#[derive(Serialize)]
+pub(crate) struct Manifest<'a> {
+    pub(crate) version: u8,
+    pub(crate) liid: &'a str,
+    pub(crate) cin: u32,
+    pub(crate) selected: Option<String>,
+    pub(crate) start: Option<String>,
+    pub(crate) answer: Option<String>,
+    pub(crate) end: Option<String>,
+    pub(crate) end_reason: Option<&'static str>,
+    /// First and last packet.
+    pub(crate) first: String,
+    pub(crate) last: String,
+    /// Zero of the listening copy's time line.
+    pub(crate) media_start: Option<String>,
+    /// The core has closed the call; nothing more will come.
+    pub(crate) closed: bool,
+    /// All that the tap saw of the call, from its first packet to its last, is in the evidence, and whole. What the
+    /// tap itself never saw is `lost_on_wire`.
+    pub(crate) complete: bool,
+    /// Packets that the capture had cut short.
+    pub(crate) cut: u64,
+    pub(crate) signals: Control,
+    pub(crate) rtcp: Control,
+    pub(crate) streams: Vec<StreamEntry>,
+    pub(crate) listening_copy: Listening,
+    pub(crate) octets: u64,
+    pub(crate) segments: &'a [SegmentEntry],
+}
+
+pub(crate) fn optional(time: Option<Time>) -> Option<String> {
+    time.map(rfc3339)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_from_the_wire_is_written_only_if_the_register_has_it() {
+        assert_eq!(encoding_name(&Encoding::Other("OPUS".into())), "OPUS");
+        assert_eq!(encoding_name(&Encoding::Other("33612345678".into())), "other");
+    }
+}

@@ -32,9 +32,12 @@ use crate::product::{EndReason, Party, Role, Side};
 /// but its first answer and the last RTP packets come within a second or two; ten leaves room for a slow path.
 const LINGER: i64 = 10;
 
-/// How long after a challenge the retry is waited for, and how long after CANCEL the branches that are still out:
-/// 64 * T1, timers B, F and H (RFC 3261, 17).
-const RETRY: i64 = 32;
+/// How long after CANCEL the branches that are still out are waited for: 64 * T1, timers B, F and H (RFC 3261, 17).
+const BRANCHES: i64 = 32;
+
+/// How long after a challenge or redirection the retry is waited for. Programs try again at once, but a telephone that
+/// asks its owner for the password takes a minute.
+const RETRY: i64 = 180;
 
 /// How long a call may go without an answer or a sign of life: timer C of proxies is more than three minutes
 /// (RFC 3261, 16.6), and each provisional response begins it again.
@@ -147,7 +150,7 @@ impl Call {
                 alive.plus_seconds(MEDIA_SILENCE)
             }
             CallState::Answered => alive.plus_seconds(ABSOLUTE),
-            CallState::Failed if inner.dialogs.branches_out() => inner.since.plus_seconds(RETRY),
+            CallState::Failed if inner.dialogs.branches_out() => inner.since.plus_seconds(BRANCHES),
             CallState::Failed | CallState::Ended => inner.since.plus_seconds(LINGER),
         }
     }
@@ -416,6 +419,10 @@ fn event(
             fresh.then_some(Event::Invite)
         }
         (Start::Request { .. }, Method::Cancel) => Some(Event::Cancel),
+        (Start::Request { .. }, Method::Ack) => {
+            dialogs.taken_up(called());
+            None
+        }
         (Start::Request { .. }, Method::Bye) => dialogs.hung_up(called()).then_some(Event::Bye),
         (Start::Response { status, .. }, Method::Invite) => match status {
             ..=100 => None,

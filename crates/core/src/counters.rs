@@ -81,6 +81,12 @@ counters! {
     MessagesUnselected => "drop.messages_unselected",
     /// Message bodies that could not be read as text.
     MessagesUnreadable => "messages.unreadable",
+    /// Copies of a SIP MESSAGE, or of a part of a long message, that was read before.
+    MessagesRepeated => "messages.repeated",
+    /// Texts in a national alphabet that we have no table for: some of their letters are wrong.
+    MessagesFallback => "messages.fallback",
+    /// Long messages given up early because too many, or too large ones, were incomplete at once.
+    MessagesEvicted => "drop.messages_evicted",
     /// Parts of long messages forgotten because their other parts never came.
     PartsDropped => "drop.message_parts",
     /// Flows (conversations of two transport addresses) begun.
@@ -99,6 +105,8 @@ counters! {
     NamesQuic => "names.quic",
     /// Names read from HTTP.
     NamesHttp => "names.http",
+    /// Names left out because they hold control characters or are too long.
+    NamesUnreadable => "names.unreadable",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
     /// IRI released.

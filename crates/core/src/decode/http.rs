@@ -1,5 +1,7 @@
 //! HTTP/1 requests (RFC 9112): the head, borrowed, and how long the body is. Bodies are skipped, never read.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use super::name::host_of;
@@ -51,7 +53,7 @@ impl<'a> Request<'a> {
 
     /// The host in the target: that of CONNECT or of an absolute URI, which an origin obeys rather than Host
     /// (RFC 9112, 3.2.2).
-    pub(crate) fn target_host(&self) -> Option<&'a str> {
+    pub(crate) fn target_host(&self) -> Option<Cow<'a, str>> {
         if self.is_connect() {
             return host_of(self.target);
         }
@@ -116,6 +118,17 @@ pub(crate) fn request(buf: &[u8]) -> Step<Request<'_>> {
     found.head = buf.len() - rest.len();
     found.body = if found.is_connect() { Body::Length(0) } else { framing.body() };
     if found.head > MAX_HEAD { Step::Foreign } else { Step::Done(found) }
+}
+
+/// Whether asking [`request`] again is any use once octets have come behind the first `seen`: the first line or the
+/// head has ended in them. Asking at every segment would make many small ones costly.
+pub(crate) fn more_to_tell(buf: &[u8], seen: usize) -> bool {
+    let Some((old, new)) = buf.split_at_checked(seen) else { return true };
+    let mut ends = memchr::memchr_iter(b'\n', new).map(|at| &buf[..seen + at]);
+    ends.any(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        line.is_empty() || line.ends_with(b"\n") || memchr::memchr(b'\n', old).is_none()
+    })
 }
 
 /// A line without its end, and what follows. A bare LF ends a line too (RFC 9112, 2.2).
@@ -273,6 +286,7 @@ mod tests {
         assert_eq!(found.body, Body::Length(0));
         for cut in 0..found.head {
             assert_eq!(request(&text[..cut]), Step::NeedMore, "{cut}");
+            assert!(more_to_tell(text, cut));
         }
     }
 
@@ -290,12 +304,25 @@ mod tests {
     #[test]
     fn the_target_may_name_the_host() {
         let host = |text: &'static [u8]| done(text).target_host();
-        assert_eq!(host(b"CONNECT www.example.com:443 HTTP/1.1\r\n\r\n"), Some("www.example.com"));
-        assert_eq!(host(b"GET http://u@www.example.com:81/a:b HTTP/1.1\r\n\r\n"), Some("www.example.com"));
-        assert_eq!(host(b"GET http://www.example.com?q HTTP/1.1\r\n\r\n"), Some("www.example.com"));
+        assert_eq!(host(b"CONNECT www.example.com:443 HTTP/1.1\r\n\r\n").as_deref(), Some("www.example.com"));
+        assert_eq!(
+            host(b"GET http://u@www.example.com:81/a:b HTTP/1.1\r\n\r\n").as_deref(),
+            Some("www.example.com")
+        );
+        assert_eq!(
+            host(b"GET http://www.example.com?q HTTP/1.1\r\n\r\n").as_deref(),
+            Some("www.example.com")
+        );
         assert_eq!(host(b"GET /redirect?to=http://other.example/ HTTP/1.1\r\n\r\n"), None);
         assert_eq!(host(b"OPTIONS * HTTP/1.1\r\n\r\n"), None);
         assert_eq!(host(b"CONNECT / HTTP/1.1\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn only_the_end_of_the_first_line_or_of_the_head_is_worth_asking_for() {
+        let text = b"GET / HTTP/1.1\r\nA: b\r\nC: d\r\n\r\n";
+        let told: Vec<_> = (0..text.len()).filter(|seen| more_to_tell(&text[..=*seen], *seen)).collect();
+        assert_eq!(told, [15, text.len() - 1]);
     }
 
     #[test]

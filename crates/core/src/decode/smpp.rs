@@ -1,7 +1,5 @@
 //! SMPP 3.4 and 5.0: framing of a stream, and the operations that carry a message.
 
-use std::borrow::Cow;
-
 use smallvec::SmallVec;
 
 use super::Framing;
@@ -165,6 +163,12 @@ pub(crate) struct Operation<'a> {
     pub(crate) is_receipt: bool,
 }
 
+/// Whether the PDU is an operation that carries a message, whatever state its body is in.
+pub(crate) fn carries_message(pdu: &[u8]) -> bool {
+    use command::{DATA_SM, DELIVER_SM, SUBMIT_MULTI, SUBMIT_SM};
+    header(pdu).is_some_and(|h| matches!(h.command, SUBMIT_SM | DELIVER_SM | DATA_SM | SUBMIT_MULTI))
+}
+
 /// Reads one framed PDU. `None` for every operation that carries no message, and for what is damaged.
 pub(crate) fn read(pdu: &[u8]) -> Option<Operation<'_>> {
     let Header { length, command } = header(pdu)?;
@@ -315,17 +319,6 @@ impl<'a> Reader<'a> {
             }
         }
         Some(())
-    }
-}
-
-/// For the session: the octets outlive the PDU.
-impl UserData<'_> {
-    /// The octets, owned.
-    pub(crate) fn into_owned(self) -> Vec<u8> {
-        match self.octets {
-            Cow::Borrowed(octets) => octets.to_vec(),
-            Cow::Owned(octets) => octets,
-        }
     }
 }
 

@@ -197,6 +197,13 @@ pub(crate) struct UserData<'a> {
     pub(crate) octets: Cow<'a, [u8]>,
 }
 
+impl UserData<'_> {
+    /// The octets, for a session: they outlive the PDU.
+    pub(crate) fn into_owned(self) -> Vec<u8> {
+        self.octets.into_owned()
+    }
+}
+
 /// What matters of a user data header (TS 23.040, 9.2.3.24).
 #[derive(Clone, Copy, Default, Debug)]
 struct Header {
@@ -295,15 +302,24 @@ pub(crate) struct Tpdu<'a> {
     pub(crate) data: UserData<'a>,
 }
 
-/// Reads a transfer message. `None` for reports, commands and what is damaged.
-pub(crate) fn transfer(octets: &[u8], direction: Direction) -> Option<Tpdu<'_>> {
+/// A transfer message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Transfer<'a> {
+    /// SMS-SUBMIT or SMS-DELIVER.
+    Message(Tpdu<'a>),
+    /// A report of a message, or a command to the service centre.
+    Other,
+}
+
+/// Reads a transfer message; `None` when it is damaged.
+pub(crate) fn transfer(octets: &[u8], direction: Direction) -> Option<Transfer<'_>> {
     let (&first, rest) = octets.split_first()?;
     let (address, rest) = match (direction, first & 3) {
         // TS 23.040, 9.2.3.1: a mobile reads the reserved value as SMS-DELIVER.
         (Direction::Deliver, 0 | 3) => Address::read(rest)?,
         (Direction::Submit, 1) => Address::read(rest.get(1..)?)?,
         // SMS-SUBMIT-REPORT, SMS-STATUS-REPORT, SMS-DELIVER-REPORT, SMS-COMMAND.
-        _ => return None,
+        _ => return Some(Transfer::Other),
     };
     let (&[pid, dcs], rest) = rest.split_first_chunk()?;
     let time = match direction {
@@ -314,7 +330,7 @@ pub(crate) fn transfer(octets: &[u8], direction: Direction) -> Option<Tpdu<'_>> 
     };
     let (&length, body) = rest.get(time..)?.split_first()?;
     let data = user_data(body, usize::from(length), first & 0x40 != 0, pid, Coding::of(dcs));
-    Some(Tpdu { direction, address, data })
+    Some(Transfer::Message(Tpdu { direction, address, data }))
 }
 
 /// TP-UD. `length` counts septets or octets by alphabet (TS 23.040, 9.2.3.16); a body cut short gives what there is.
@@ -360,6 +376,13 @@ mod tests {
         digits.chunks_exact(2).map(|p| p[0] << 4 | p[1]).collect()
     }
 
+    fn message(tpdu: &[u8], direction: Direction) -> Tpdu<'_> {
+        match transfer(tpdu, direction) {
+            Some(Transfer::Message(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn text(data: &UserData<'_>) -> Option<String> {
         let mut out = String::new();
         data.alphabet.decode(&data.octets, &mut out).then_some(out)
@@ -368,11 +391,11 @@ mod tests {
     #[test]
     fn deliver() {
         let tpdu = octets("04 0B 91 3316325476F8 0000 52 50 31 21 43 65 00 0A E8329BFD4697D9EC37");
-        let read = transfer(&tpdu, Direction::Deliver).expect("DELIVER");
+        let read = message(&tpdu, Direction::Deliver);
         assert_eq!(read.address.text(), "+33612345678");
         assert_eq!(text(&read.data).as_deref(), Some("hellohello"));
         // The same octets the other way are a DELIVER-REPORT.
-        assert_eq!(transfer(&tpdu, Direction::Submit), None);
+        assert_eq!(transfer(&tpdu, Direction::Submit), Some(Transfer::Other));
     }
 
     #[test]
@@ -381,7 +404,7 @@ mod tests {
             [("01", ""), ("09", "00000000000000"), ("11", "A7"), ("19", "52503121436500")]
         {
             let tpdu = octets(&format!("{first} 07 03 81 21F2 00 00 {validity} 04 F4F29C0E"));
-            let read = transfer(&tpdu, Direction::Submit).expect("SUBMIT");
+            let read = message(&tpdu, Direction::Submit);
             assert_eq!(
                 (read.address.text().as_str(), text(&read.data).as_deref()),
                 ("122", Some("test")),
@@ -471,7 +494,7 @@ mod tests {
     fn septets_begin_behind_the_fill_bits() {
         // UDH of 6 octets: 48 bits, one fill bit, text from the seventh septet on.
         let tpdu = octets("44 0B 91 3316325476F8 0000 52503121436500 0B 050003CC0201 E8E5391D");
-        let read = transfer(&tpdu, Direction::Deliver).expect("DELIVER");
+        let read = message(&tpdu, Direction::Deliver);
         assert_eq!(read.data.part, Part::new(0xcc, false, 2, 1));
         assert_eq!(text(&read.data).as_deref(), Some("test"));
     }
@@ -481,11 +504,7 @@ mod tests {
         for (pid, dcs) in [("40", "00"), ("7F", "F6"), ("7F", "F2"), ("00", "04"), ("00", "F5"), ("00", "20")]
         {
             let tpdu = octets(&format!("04 0B 91 3316325476F8 {pid} {dcs} 52503121436500 04 F4F29C0E"));
-            assert_eq!(
-                text(&transfer(&tpdu, Direction::Deliver).expect("DELIVER").data),
-                None,
-                "{pid} {dcs}"
-            );
+            assert_eq!(text(&message(&tpdu, Direction::Deliver).data), None, "{pid} {dcs}");
         }
     }
 
@@ -496,7 +515,7 @@ mod tests {
                 let _ = transfer(tpdu, direction);
             }
             for direction in [Direction::Submit, Direction::Deliver] {
-                if let Some(read) = transfer(&octets, direction) {
+                if let Some(Transfer::Message(read)) = transfer(&octets, direction) {
                     let _ = (read.address.text(), text(&read.data));
                 }
             }

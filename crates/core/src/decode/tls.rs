@@ -44,21 +44,24 @@ pub(crate) struct ClientHello<'a> {
     /// First `host_name` of the `server_name` extension (RFC 6066, 3).
     pub(crate) server_name: Option<&'a [u8]>,
     /// Body of the ALPN extension (RFC 7301): see [`ClientHello::protocols`].
+    #[allow(dead_code, reason = "no record tells it yet")]
     alpn: &'a [u8],
     /// `encrypted_client_hello` is there. The server name is then the outer one and the inner one unknown; real use
     /// and GREASE look the same (RFC 9849, 6.2), so this never means that the outer name is false.
     pub(crate) ech: bool,
     /// `encrypted_server_name`, its forerunner.
+    #[allow(dead_code, reason = "no record tells it yet")]
     pub(crate) esni: bool,
 }
 
 impl<'a> ClientHello<'a> {
     /// The server name as text; `None` when there is none or it isn't printable.
-    pub(crate) fn name(&self) -> Option<&'a str> {
+    pub(crate) fn name(&self) -> Option<Cow<'a, str>> {
         self.server_name.and_then(printable)
     }
 
     /// Protocols offered: `h2`, `http/1.1`, `h3`, …
+    #[allow(dead_code, reason = "no record tells it yet")]
     pub(crate) fn protocols(&self) -> impl Iterator<Item = &'a [u8]> {
         let mut list = Cursor(self.alpn);
         std::iter::from_fn(move || list.vec8())
@@ -132,46 +135,49 @@ fn host_name(data: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Handshake octets at the head of a TCP stream, taken out of their records. One message may be cut into records of
-/// one octet each; one record is the rule, and is borrowed. Copied only once the whole hello is there.
-pub(crate) fn handshake(stream: &[u8]) -> Step<Cow<'_, [u8]>> {
+/// What the records at the head of a TCP stream hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Stream<'a> {
+    /// A `ClientHello`, as far as it goes. The stream must have at least so many octets before asking again is any
+    /// use, however it is cut into records: asking at every segment would make many small ones costly.
+    NeedMore(usize),
+    /// The whole handshake message.
+    Whole(Cow<'a, [u8]>),
+    /// No `ClientHello`.
+    Foreign,
+}
+
+/// Takes the handshake octets at the head of a TCP stream out of their records. One message may be cut into records
+/// of one octet each; one record is the rule, and is borrowed. Copied only once the whole hello is there.
+pub(crate) fn handshake(stream: &[u8]) -> Stream<'_> {
     let mut header = [0; HANDSHAKE_HEADER];
-    let (mut have, mut cursor) = (0_usize, Cursor(stream));
+    let (mut have, mut whole, mut cursor) = (0_usize, HANDSHAKE_HEADER, Cursor(stream));
     loop {
         let (fragment, whole_record) = match record(&mut cursor) {
             Step::Done(found) => found,
-            Step::NeedMore => return Step::NeedMore,
-            Step::Foreign => return Step::Foreign,
+            Step::NeedMore => return Stream::NeedMore(stream.len() + whole - have),
+            Step::Foreign => return Stream::Foreign,
         };
         for (to, from) in header.iter_mut().skip(have).zip(fragment) {
             *to = *from;
         }
         have += fragment.len();
         match hello_length(&header[..have.min(HANDSHAKE_HEADER)]) {
-            Step::Done(whole) if have >= whole => {
-                // More may follow in this record (an early second message): it isn't ours.
-                return Step::Done(match have == fragment.len() {
-                    true => Cow::Borrowed(&fragment[..whole]),
-                    false => Cow::Owned(gather(stream, whole)),
+            // More may follow in this record (an early second message): it isn't ours.
+            Step::Done(length) if have >= length => {
+                return Stream::Whole(if have == fragment.len() {
+                    Cow::Borrowed(&fragment[..length])
+                } else {
+                    Cow::Owned(gather(stream, length))
                 });
             }
-            Step::Foreign => return Step::Foreign,
-            _ if !whole_record => return Step::NeedMore,
-            _ => {}
+            Step::Done(length) => whole = length,
+            Step::NeedMore => {}
+            Step::Foreign => return Stream::Foreign,
         }
-    }
-}
-
-/// Octets that the stream must have at least before [`handshake`] can say more than that it needs more. Where the
-/// first record holds the message's length, that is where a hello in one record ends. Spares a walk at every segment.
-pub(crate) fn wanted(stream: &[u8]) -> usize {
-    let header = match record(&mut Cursor(stream)) {
-        Step::Done((fragment, _)) => hello_length(fragment),
-        _ => Step::NeedMore,
-    };
-    match header {
-        Step::Done(whole) => (RECORD_HEADER + whole).max(stream.len() + 1),
-        _ => stream.len() + 1,
+        if !whole_record {
+            return Stream::NeedMore(stream.len() + whole - have);
+        }
     }
 }
 
@@ -258,10 +264,13 @@ pub(crate) mod tests {
 
     fn name_in(stream: &[u8]) -> Step<String> {
         match handshake(stream) {
-            Step::NeedMore => Step::NeedMore,
-            Step::Foreign => Step::Foreign,
-            Step::Done(octets) => match client_hello(&octets) {
-                Step::Done(hello) => Step::Done(hello.name().unwrap_or_default().to_owned()),
+            Stream::NeedMore(wanted) => {
+                assert!(wanted > stream.len());
+                Step::NeedMore
+            }
+            Stream::Foreign => Step::Foreign,
+            Stream::Whole(octets) => match client_hello(&octets) {
+                Step::Done(hello) => Step::Done(hello.name().unwrap_or_default().into_owned()),
                 _ => Step::Foreign,
             },
         }
@@ -271,7 +280,7 @@ pub(crate) mod tests {
     fn a_hello_says_what_it_offers() {
         let octets = hello_for("www.example.com");
         let Step::Done(found) = client_hello(&octets) else { panic!() };
-        assert_eq!(found.name(), Some("www.example.com"));
+        assert_eq!(found.name().as_deref(), Some("www.example.com"));
         assert_eq!(found.protocols().collect::<Vec<_>>(), [&b"h2"[..], b"http/1.1"]);
         assert!(!found.ech && !found.esni);
     }
@@ -282,7 +291,7 @@ pub(crate) mod tests {
             hello(&[extension(0xfe0d, &[0; 186]), server_name("public.example"), extension(0xffce, &[1])]);
         let Step::Done(found) = client_hello(&octets) else { panic!() };
         assert!(found.ech && found.esni);
-        assert_eq!(found.name(), Some("public.example"));
+        assert_eq!(found.name().as_deref(), Some("public.example"));
     }
 
     #[test]
@@ -299,7 +308,7 @@ pub(crate) mod tests {
         let list = vec16(&[vec![1], vec16(b"other"), vec![0], vec16(b"right.example")].concat());
         let octets = hello(&[extension(0, &list)]);
         let Step::Done(found) = client_hello(&octets) else { panic!() };
-        assert_eq!(found.name(), Some("right.example"));
+        assert_eq!(found.name().as_deref(), Some("right.example"));
     }
 
     #[test]
@@ -325,6 +334,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn many_small_records_cost_few_walks() {
+        let stream = records(&hello_for("www.example.com"), &[1]);
+        let (mut there, mut walks) = (1, 0);
+        while let Stream::NeedMore(wanted) = handshake(&stream[..there]) {
+            assert!(wanted <= stream.len(), "waits for more than there will be");
+            (there, walks) = (wanted, walks + 1);
+        }
+        assert_eq!(there, stream.len());
+        assert!(walks < 60, "{walks}");
+    }
+
+    #[test]
     fn other_streams_are_foreign_from_the_first_octet_that_differs() {
         for other in [
             &b"G"[..],
@@ -334,11 +355,11 @@ pub(crate) mod tests {
             b"\x16\x03\x01\0\0",
             b"\x16\x03\x01\0\x05\x02",
         ] {
-            assert_eq!(handshake(other), Step::Foreign, "{other:02x?}");
+            assert_eq!(handshake(other), Stream::Foreign, "{other:02x?}");
         }
         let mut alert_between = records(&hello_for("a.example"), &[100]);
         alert_between[105] = 21;
-        assert_eq!(handshake(&alert_between), Step::Foreign);
+        assert_eq!(handshake(&alert_between), Stream::Foreign);
     }
 
     proptest! {

@@ -95,7 +95,7 @@ pub(super) fn of_target(uri: &str) -> Result<Identity, TargetError> {
     match Scheme::of(uri) {
         Some((Scheme::Sip | Scheme::Sips, rest)) => {
             let parts = SipParts::split(rest);
-            let user = parts.user.filter(|u| !u.is_empty()).ok_or(TargetError::NoUser)?;
+            let user = parts.user.ok_or(TargetError::NoUser)?;
             if parts.host.is_empty() {
                 return Err(TargetError::Malformed);
             }
@@ -141,6 +141,7 @@ impl<'a> SipParts<'a> {
         let (host, parameters) = after.split_at(end);
         // The password has no part in who somebody is; deprecated since RFC 3261, 19.1.1.
         let user = user.map(|user| user.split_once(':').map_or(user, |(name, _)| name));
+        let user = user.filter(|user| !user.is_empty());
         Self { user, host, parameters }
     }
 
@@ -160,9 +161,6 @@ fn sip(rest: &str, default_port: u16, plan: Option<&NumberingPlan>) -> Option<Id
             return Some(Identity::Number(number));
         }
     }
-    if parts.host.is_empty() && parts.user.is_none_or(str::is_empty) {
-        return None;
-    }
     let mut out = String::with_capacity(rest.len() + 5);
     out.push_str("sip:");
     if let Some(user) = parts.user {
@@ -170,7 +168,7 @@ fn sip(rest: &str, default_port: u16, plan: Option<&NumberingPlan>) -> Option<Id
         out.push('@');
     }
     push_host(parts.host, default_port, &mut out);
-    Some(Identity::Uri(out.into()))
+    (out != "sip:").then(|| Identity::Uri(out.into()))
 }
 
 /// RFC 3966.

@@ -1,21 +1,25 @@
 //! One QUIC connection, until its `ClientHello` is whole. Owns connection IDs and pieces of one handshake message,
 //! and lets go of both as soon as it is finished.
 
+mod pieces;
+
 use smallvec::SmallVec;
 
 use crate::decode::quic::{ClientKeys, Initial, MAX_CID, Packet, Version, crypto_frames, packets};
-use crate::decode::tls::{self, ClientHello, MAX_HELLO, Step};
+use crate::decode::tls::{self, ClientHello, Step};
+use pieces::Pieces;
 
 /// Sets of keys tried in one connection: the first, one after version negotiation, one after Retry (RFC 9000,
 /// 17.2.5.2: a client accepts one), and one spare for a client that starts anew on the same port.
 const MAX_ATTEMPTS: usize = 4;
 
-/// Initials that no key opened, or that told nothing new, before the connection is given up. A client sends 1 to 3
-/// and repeats them at growing intervals.
-const MAX_IDLE_PACKETS: u8 = 32;
+/// Datagrams that told nothing new before the connection is given up. A client sends 1 to 3 Initials and repeats them
+/// at growing intervals.
+const MAX_IDLE: u8 = 32;
 
-/// Pieces of one hello held at once. Browsers cut it into some 10 to 20 on purpose.
-const MAX_PIECES: usize = 64;
+/// Packets looked at in one datagram. A client coalesces one of each kind (RFC 9000, 12.2); forged Initials of a few
+/// octets would each cost a key derivation.
+const MAX_COALESCED: usize = 8;
 
 /// What a datagram has brought.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,8 +28,10 @@ pub(crate) enum Progress {
     NeedMore,
     /// The hello is whole and has a name. Said once.
     Hello(QuicName),
-    /// The hello is whole and names nobody, or its name isn't printable.
+    /// The hello is whole and names nobody.
     NoName,
+    /// The hello is whole and its name isn't printable: to be counted.
+    Unreadable,
     /// No hello will be found: another protocol, an unknown version, damage, or a limit.
     GivenUp,
 }
@@ -68,7 +74,7 @@ impl QuicHello {
 
     /// Octets of hellos kept.
     pub(crate) fn octets(&self) -> usize {
-        self.attempts.iter().flat_map(|a| &a.pieces.0).map(|(_, octets)| octets.capacity()).sum()
+        self.attempts.iter().map(|a| a.pieces.octets()).sum()
     }
 
     /// Takes a datagram from the client. After the end every answer is [`Progress::GivenUp`].
@@ -77,7 +83,7 @@ impl QuicHello {
             return Progress::GivenUp;
         }
         let mut news = false;
-        for packet in packets(datagram) {
+        for packet in packets(datagram).take(MAX_COALESCED) {
             let Packet::Initial(initial) = packet else { continue };
             match self.initial(&initial) {
                 Step::Done(progress) => return self.finish(progress),
@@ -88,7 +94,7 @@ impl QuicHello {
         if !news {
             self.idle += 1;
             // No keys at all after the first datagram: it isn't QUIC, or not a client's side of it.
-            if self.attempts.is_empty() || self.idle >= MAX_IDLE_PACKETS {
+            if self.attempts.is_empty() || self.idle >= MAX_IDLE {
                 return self.finish(Progress::GivenUp);
             }
         }
@@ -103,16 +109,14 @@ impl QuicHello {
     /// [`Step::NeedMore`] when the Initial held octets of the hello that are new; [`Step::Foreign`] when it did not.
     fn initial(&mut self, initial: &Initial<'_>) -> Step<Progress> {
         for attempt in &mut self.attempts {
-            if attempt.version == initial.version {
-                if let Some(frames) = attempt.keys.open(initial) {
-                    return attempt.take(&frames);
-                }
+            if let Some(frames) = attempt.open(initial) {
+                return attempt.take(&frames);
             }
         }
         // Not under any keys that we have: after Retry and version negotiation, and of course at first, the keys
         // derive from the packet's own destination connection ID. The server's Retry need not have been seen.
-        let known = |a: &Box<Attempt>| a.version == initial.version && *a.dcid == *initial.dcid;
-        if self.attempts.len() >= MAX_ATTEMPTS || self.attempts.iter().any(known) {
+        let known = self.attempts.iter().any(|a| a.version == initial.version && *a.dcid == *initial.dcid);
+        if known || self.attempts.len() >= MAX_ATTEMPTS {
             return Step::Foreign;
         }
         let Some(keys) = ClientKeys::derive(initial.version, initial.dcid) else { return Step::Foreign };
@@ -127,6 +131,16 @@ impl QuicHello {
 }
 
 impl Attempt {
+    /// The frames of an Initial that belongs to this start. After compatible version negotiation the handshake goes
+    /// on in another version, with keys that derive from the same connection ID (RFC 9369, 4.1).
+    fn open(&self, initial: &Initial<'_>) -> Option<Vec<u8>> {
+        if self.version == initial.version {
+            self.keys.open(initial)
+        } else {
+            ClientKeys::derive(initial.version, &self.dcid)?.open(initial)
+        }
+    }
+
     fn take(&mut self, frames: &[u8]) -> Step<Progress> {
         let mut news = false;
         for frame in crypto_frames(frames) {
@@ -143,78 +157,9 @@ impl Attempt {
 
 fn told(hello: &ClientHello<'_>) -> Progress {
     match hello.name() {
-        Some(name) => Progress::Hello(QuicName { name: name.into(), ech: hello.ech }),
+        Some(name) => Progress::Hello(QuicName { name: Box::from(&*name), ech: hello.ech }),
+        None if hello.server_name.is_some() => Progress::Unreadable,
         None => Progress::NoName,
-    }
-}
-
-/// A stream's octets, come in any order. Pieces are sorted and neither overlap nor touch, so that memory is what was
-/// received and no more. Where two copies differ the first is kept, as receivers do.
-#[derive(Default)]
-struct Pieces(Vec<(usize, Vec<u8>)>);
-
-impl Pieces {
-    /// The octets from 0 on, as far as there is no gap.
-    fn beginning(&self) -> &[u8] {
-        match self.0.first() {
-            Some((0, octets)) => octets,
-            _ => &[],
-        }
-    }
-
-    /// Adds what isn't there yet; says whether anything was. What ends behind [`MAX_HELLO`] or would make more than
-    /// [`MAX_PIECES`] pieces is left out.
-    fn insert(&mut self, offset: u64, mut data: &[u8]) -> bool {
-        let Ok(mut at) = usize::try_from(offset) else { return false };
-        if at.saturating_add(data.len()) > MAX_HELLO {
-            return false;
-        }
-        let mut news = false;
-        let mut index = self.0.partition_point(|(start, octets)| start + octets.len() <= at);
-        while !data.is_empty() {
-            let (gap, covered) = match self.0.get(index) {
-                None => (data.len(), 0),
-                Some((start, octets)) => {
-                    let gap = start.saturating_sub(at).min(data.len());
-                    (gap, (start + octets.len() - at - gap).min(data.len() - gap))
-                }
-            };
-            let (new, rest) = data.split_at(gap);
-            if !new.is_empty() {
-                if self.0.len() >= MAX_PIECES && !self.touches(index, at, gap) {
-                    return news;
-                }
-                news = true;
-                index = self.put(index, at, new);
-            }
-            at += gap + covered;
-            data = &rest[covered..];
-            index += 1;
-        }
-        news
-    }
-
-    /// Whether octets at `at`, between the pieces `index - 1` and `index`, would touch one of them.
-    fn touches(&self, index: usize, at: usize, length: usize) -> bool {
-        let before = index.checked_sub(1).and_then(|i| self.0.get(i));
-        before.is_some_and(|(start, octets)| start + octets.len() == at)
-            || self.0.get(index).is_some_and(|(start, _)| *start == at + length)
-    }
-
-    /// Puts octets into the gap before piece `index`, joins neighbours, and returns the index of the joined piece.
-    fn put(&mut self, mut index: usize, at: usize, new: &[u8]) -> usize {
-        match index.checked_sub(1).and_then(|i| self.0.get_mut(i)) {
-            Some((start, octets)) if *start + octets.len() == at => {
-                octets.extend_from_slice(new);
-                index -= 1;
-            }
-            _ => self.0.insert(index, (at, new.to_vec())),
-        }
-        if self.0.get(index + 1).is_some_and(|(start, _)| *start == at + new.len()) {
-            let (_, next) = self.0.remove(index + 1);
-            self.0[index].1.extend_from_slice(&next);
-        }
-        index
     }
 }
 
@@ -280,6 +225,15 @@ mod tests {
     }
 
     #[test]
+    fn after_compatible_version_negotiation_the_hello_goes_on() {
+        let hello = hello_for(NAME);
+        let mut state = QuicHello::new();
+        assert_eq!(state.feed(&first(&crypto(0, &hello[..1000]))), Progress::NeedMore);
+        let rest = seal(Version::V2, DCID, b"server", &[], 1, &crypto(1000, &hello[1000..]));
+        assert_eq!(state.feed(&rest), named(NAME));
+    }
+
+    #[test]
     fn a_forged_start_does_not_undo_the_real_one() {
         let hello = hello_for(NAME);
         let mut state = QuicHello::new();
@@ -297,39 +251,26 @@ mod tests {
         assert_eq!(QuicHello::new().feed(&[0x40, 1, 2, 3]), Progress::GivenUp);
         let mut state = QuicHello::new();
         assert_eq!(state.feed(&first(&crypto(0, &hello_for(NAME)[..9]))), Progress::NeedMore);
-        let last = (0..MAX_IDLE_PACKETS).map(|_| state.feed(&damaged)).last();
+        let last = (0..MAX_IDLE).map(|_| state.feed(&damaged)).last();
         assert_eq!(last, Some(Progress::GivenUp));
         assert!(state.attempts.is_empty(), "nothing is kept");
     }
 
     #[test]
-    fn a_hello_without_name_is_told_apart_from_none() {
+    fn a_name_that_is_not_printable_is_not_told() {
         let mut hello = hello_for("x");
         let at = hello.windows(2).position(|w| w == [1, b'x']).unwrap_or_default();
         hello[at + 1] = 7;
-        assert_eq!(QuicHello::new().feed(&first(&crypto(0, &hello))), Progress::NoName);
+        assert_eq!(QuicHello::new().feed(&first(&crypto(0, &hello))), Progress::Unreadable);
     }
 
     #[test]
     fn what_is_no_hello_is_given_up_after_a_while() {
         let server_hello = first(&crypto(0, &[2, 0, 0, 0]));
         let mut state = QuicHello::new();
-        let answers: Vec<_> = (0..=MAX_IDLE_PACKETS).map(|_| state.feed(&server_hello)).collect();
+        let answers: Vec<_> = (0..=MAX_IDLE).map(|_| state.feed(&server_hello)).collect();
         assert_eq!(answers[0], Progress::NeedMore);
         assert_eq!(answers.last(), Some(&Progress::GivenUp));
-    }
-
-    #[test]
-    fn pieces_are_bounded() {
-        let mut pieces = Pieces::default();
-        assert!(!pieces.insert(u64::MAX, &[1]));
-        assert!(!pieces.insert(MAX_HELLO as u64, &[1]));
-        for offset in 0..200 {
-            pieces.insert(offset * 2, &[1]);
-        }
-        assert_eq!(pieces.0.len(), MAX_PIECES);
-        assert!(pieces.insert(1, &[1]), "what closes a gap still comes in");
-        assert_eq!(pieces.0.len(), MAX_PIECES - 1);
     }
 
     proptest! {
@@ -355,28 +296,6 @@ mod tests {
                 }
             }
             prop_assert_eq!(found.as_deref(), Some(NAME));
-        }
-
-        #[test]
-        fn pieces_give_back_the_stream(
-            inserts in proptest::collection::vec((0_usize..300, 0_usize..80), 0..60),
-        ) {
-            let stream: Vec<u8> = (0..400).map(|i| i as u8).collect();
-            let mut there = vec![false; stream.len()];
-            let mut pieces = Pieces::default();
-            for (at, n) in inserts {
-                let news = pieces.insert(at as u64, &stream[at..at + n]);
-                prop_assert_eq!(news, there[at..at + n].contains(&false));
-                there[at..at + n].fill(true);
-            }
-            let upto = there.iter().position(|t| !t).unwrap_or(there.len());
-            prop_assert_eq!(pieces.beginning(), &stream[..upto]);
-            let mut last = None;
-            for (start, octets) in &pieces.0 {
-                prop_assert!(last.is_none_or(|end| end < *start));
-                prop_assert_eq!(&stream[*start..start + octets.len()], &octets[..]);
-                last = Some(start + octets.len());
-            }
         }
 
         #[test]

@@ -60,6 +60,7 @@ const MAX_PARTIES: usize = 64;
 const MAX_STREAMS: usize = 64;
 
 /// One call: an INVITE dialog set with one Call-ID.
+#[expect(clippy::struct_field_names, reason = "`call_id` is SIP's own name")]
 pub(crate) struct Call {
     pub(crate) call_id: Box<str>,
     pub(crate) state: CallState,
@@ -186,12 +187,12 @@ impl Call {
             }
             (Event::Cancel, Change::End) => (self.end, self.end_reason) = (Some(ts), Some(EndReason::Cancel)),
             (Event::Failure, Change::End) => {
-                (self.end, self.end_reason) = (Some(ts), Some(EndReason::Failure))
+                (self.end, self.end_reason) = (Some(ts), Some(EndReason::Failure));
             }
             // The failure as it went on over the last hop.
             (Event::Failure, _) if self.end_reason == Some(EndReason::Failure) => self.end = Some(ts),
             (Event::Bye, _) if state != self.state => {
-                (self.end, self.end_reason) = (Some(ts), Some(EndReason::Bye))
+                (self.end, self.end_reason) = (Some(ts), Some(EndReason::Bye));
             }
             _ => {}
         }

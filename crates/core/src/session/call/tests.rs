@@ -1,5 +1,7 @@
 //! Calls as transcripts: what is said on the wire, and what an observer is told.
 
+use std::fmt::Write;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -86,7 +88,7 @@ impl Tap {
         Seen { ts: self.now, src, dst, transport: Transport::Udp, packet: None, payload }
     }
 
-    /// One message: first line, the To tag, CSeq, the Via branch, and a media address to describe.
+    /// One message: first line, the To tag, `CSeq`, the Via branch, and a media address to describe.
     fn says(&mut self, from: Side, line: &str, tag: &str, cseq: &str, branch: &str, sdp: &str) -> &mut Self {
         let raw = message("1", from, line, tag, cseq, branch, sdp);
         self.raw(raw.as_bytes())
@@ -219,6 +221,7 @@ fn a_challenge_that_nobody_meets_is_the_end() {
     assert_eq!(tap.told(), ["1 Begin", "1 closed Failure 401 start 1 ringing - answer - end 2"]);
 }
 
+/// The end is the first CANCEL: the caller hung up then, and retransmissions (RFC 3261, 9.1) move nothing.
 #[test]
 fn cancel_and_the_race_against_the_answer() {
     let mut tap = Tap::new();
@@ -446,7 +449,7 @@ fn limits_of_one_call_bite_and_are_counted() {
     let mut raw =
         String::from("UPDATE sip:x SIP/2.0\r\nCall-ID: 1\r\nCSeq: 3 UPDATE\r\nTo: <sip:bob@b>;tag=b\r\n");
     for n in 0..100 {
-        raw.push_str(&format!("Diversion: <sip:{n}@h>\r\n"));
+        write!(raw, "Diversion: <sip:{n}@h>\r\n").expect("memory");
     }
     tap.raw(format!("{raw}\r\n").as_bytes());
     assert!(tap.counted(Counter::IdentitiesDropped) > 0);

@@ -1,11 +1,11 @@
-"""Errors that a person reads: what was wrong, where, and what to do. Each class has one documented exit code."""
+"""Errors that a person reads: what was wrong, where, and what to do. Each class has one exit code."""
 
 
 class MandatError(Exception):
     """Base of all refusals and failures that Mandat raises on purpose.
 
-    `code` is a stable snake_case identifier for programs; `advice` says what to do about it. No message ever holds
-    an identity, a text or an address of a subscriber.
+    `code` is a stable snake_case identifier for programs; `advice` says what to do about it. No message ever
+    holds an identity, a text or an address of a subscriber.
     """
 
     exit_code = 1
@@ -36,8 +36,8 @@ class SourceError(MandatError):
     exit_code = 3
 
 
-class Refusal(MandatError):
-    """There is no authority for what was asked: a warrant is unsigned, expired, altered, absent from the log, …"""
+class Refusal(MandatError):  # noqa: N818 - the trade's word; a refusal is no error
+    """There is no authority for what was asked: unsigned, expired, altered, absent from the log, …"""
 
     exit_code = 4
 

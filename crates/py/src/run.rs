@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mandat_core::{Config, Point, Product, Resume, TaskId, Time};
 use mandat_sink::{RecordSealer, Sink, SinkError};
@@ -20,15 +21,21 @@ const MAX_STORE_ERRORS: usize = 16;
 #[pyclass(module = "mandat._core")]
 pub(crate) struct Run {
     point: Point,
-    source: Merged,
+    /// Never contended; the lock only tells Python's threads apart from each other.
+    source: Mutex<Merged>,
+    outlet: Outlet,
+    packets: u64,
+    now: Time,
+    finished: bool,
+}
+
+/// Where product goes.
+struct Outlet {
     sink: Sink,
     /// One a retention task: each order has keys of its own.
     sealers: BTreeMap<TaskId, (String, RecordSealer)>,
     suspended: Vec<TaskId>,
     store_errors: Vec<SinkError>,
-    packets: u64,
-    now: Time,
-    finished: bool,
 }
 
 #[pymethods]
@@ -40,11 +47,8 @@ impl Run {
         let sink = Sink::new(product_dir, run_id)?;
         Ok(Self {
             point,
-            source,
-            sink,
-            sealers: BTreeMap::new(),
-            suspended: Vec::new(),
-            store_errors: Vec::new(),
+            source: Mutex::new(source),
+            outlet: Outlet { sink, sealers: BTreeMap::new(), suspended: Vec::new(), store_errors: Vec::new() },
             packets: 0,
             now: Time::default(),
             finished: false,
@@ -63,9 +67,9 @@ impl Run {
         let (id, recipients) = self.point.admit(bundle, Time(now_ns), resume)?;
         let recipients = recipients.to_vec();
         let liid = self.point.tasks().last().map(|t| t.liid.0.to_string()).unwrap_or_default();
-        self.sink.add_task(id, &liid, &recipients)?;
+        self.outlet.sink.add_task(id, &liid, &recipients)?;
         if recipients.is_empty() {
-            self.sealers.insert(id, (liid.clone(), RecordSealer::default()));
+            self.outlet.sealers.insert(id, (liid.clone(), RecordSealer::default()));
         }
         Ok(liid)
     }
@@ -80,8 +84,8 @@ impl Run {
 
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
-        dict.set_item("octets_read", self.source.octets_read())?;
-        dict.set_item("octets_total", self.source.octets_total())?;
+        dict.set_item("octets_read", self.source().octets_read())?;
+        dict.set_item("octets_total", self.source().octets_total())?;
         dict.set_item("packets", self.packets)?;
         dict.set_item("capture_ns", self.now.0)?;
         Ok(dict)
@@ -119,11 +123,11 @@ impl Run {
             let liid = liid.clone();
             sealer.periods_wanted().into_iter().map(move |period| (liid.clone(), period)).collect::<Vec<_>>()
         };
-        self.sealers.values().flat_map(wanted).collect()
+        self.outlet.sealers.values().flat_map(wanted).collect()
     }
 
     fn put_period_key(&mut self, liid: &str, period: String, key: [u8; 32]) {
-        for (_, sealer) in self.sealers.values_mut().filter(|(l, _)| l == liid) {
+        for (_, sealer) in self.outlet.sealers.values_mut().filter(|(l, _)| l == liid) {
             sealer.put_period_key(period.clone(), key);
         }
     }
@@ -136,7 +140,7 @@ impl Run {
     ) -> Result<Vec<(String, String, Bound<'py, PyBytes>)>, Failure> {
         let batches = py.detach(|| {
             let mut batches = Vec::new();
-            for (liid, sealer) in self.sealers.values_mut() {
+            for (liid, sealer) in self.outlet.sealers.values_mut() {
                 for (_, period, stream) in sealer.take(everything)? {
                     batches.push((liid.clone(), period, stream));
                 }
@@ -154,53 +158,61 @@ impl Run {
         self.finished = true;
         py.detach(|| {
             self.point.finish();
-            self.drain();
-            let result = self.sink.finish();
-            self.note(result);
+            self.outlet.drain(&mut self.point);
+            let result = self.outlet.sink.finish();
+            self.outlet.note(result);
         });
-        match self.store_errors.first() {
+        match self.outlet.store_errors.first() {
             Some(error) => Err(error.clone().into()),
             None => Ok(()),
         }
     }
 
     fn warnings(&self) -> Vec<String> {
-        let sources = self.source.warnings().iter().map(ToString::to_string);
-        sources.chain(self.store_errors.iter().map(ToString::to_string)).collect()
+        let source = self.source();
+        let sources = source.warnings().iter().map(ToString::to_string);
+        sources.chain(self.outlet.store_errors.iter().map(ToString::to_string)).collect()
     }
 
     /// LIIDs of tasks that passed their ceiling in this run.
     fn suspended(&self) -> Vec<String> {
         let name = |id: &TaskId| self.point.tasks().nth(id.0 as usize).map(|t| t.liid.0.to_string());
-        self.suspended.iter().filter_map(name).collect()
+        self.outlet.suspended.iter().filter_map(name).collect()
     }
 
     /// What the recorder wrote for a task: recordings, segments, octets.
     fn written(&self, liid: &str) -> Option<(u64, u64, u64)> {
         let at = self.point.tasks().position(|t| &*t.liid.0 == liid)?;
-        let totals = self.sink.totals(TaskId(at as u32))?;
+        let totals = self.outlet.sink.totals(TaskId(at as u32))?;
         Some((totals.recordings, totals.segments, totals.octets))
     }
 }
 
 impl Run {
+    fn source(&self) -> MutexGuard<'_, Merged> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn advance(&mut self, packets: u64) -> Result<bool, Failure> {
+        let source = self.source.get_mut().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..packets {
-            let Some(packet) = self.source.next()? else { return Ok(false) };
+            let Some(packet) = source.next()? else { return Ok(false) };
             self.now = self.now.max(packet.ts);
             self.packets += 1;
             self.point.handle(&packet);
-            self.drain();
+            self.outlet.drain(&mut self.point);
             if self.packets.is_multiple_of(ADVANCE_PACKETS) {
-                let result = self.sink.advance(self.now);
-                self.note(result);
+                let result = self.outlet.sink.advance(self.now);
+                self.outlet.note(result);
             }
         }
         Ok(true)
     }
+}
 
-    fn drain(&mut self) {
-        while let Some(product) = self.point.poll() {
+impl Outlet {
+    fn drain(&mut self, point: &mut Point) {
+        while let Some(product) = point.poll() {
             let result = match product {
                 Product::CallRecord(record) => match self.sealers.get_mut(&record.task) {
                     Some((_, sealer)) => sealer.accept(*record),
@@ -224,4 +236,3 @@ impl Run {
         }
     }
 }
-

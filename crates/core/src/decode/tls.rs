@@ -44,11 +44,13 @@ pub(crate) struct ClientHello<'a> {
     /// First `host_name` of the `server_name` extension (RFC 6066, 3).
     pub(crate) server_name: Option<&'a [u8]>,
     /// Body of the ALPN extension (RFC 7301): see [`ClientHello::protocols`].
+    #[allow(dead_code, reason = "no record tells it yet")]
     alpn: &'a [u8],
     /// `encrypted_client_hello` is there. The server name is then the outer one and the inner one unknown; real use
     /// and GREASE look the same (RFC 9849, 6.2), so this never means that the outer name is false.
     pub(crate) ech: bool,
     /// `encrypted_server_name`, its forerunner.
+    #[allow(dead_code, reason = "no record tells it yet")]
     pub(crate) esni: bool,
 }
 
@@ -59,6 +61,7 @@ impl<'a> ClientHello<'a> {
     }
 
     /// Protocols offered: `h2`, `http/1.1`, `h3`, …
+    #[allow(dead_code, reason = "no record tells it yet")]
     pub(crate) fn protocols(&self) -> impl Iterator<Item = &'a [u8]> {
         let mut list = Cursor(self.alpn);
         std::iter::from_fn(move || list.vec8())

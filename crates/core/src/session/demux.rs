@@ -35,7 +35,7 @@ impl Sessions {
             fragments: Fragments::default(),
             connections: Connections::default(),
             lookups: Lookups::default(),
-            shared: Shared { calls: Calls::new(), messages: Messages::new() },
+            shared: Shared { calls: Calls::new(), messages: Messages::default() },
             now: Time::default(),
             next_tick: None,
         }
@@ -62,7 +62,7 @@ impl Sessions {
         let now = self.now;
         self.connections.finish(now, &mut self.shared, out);
         self.lookups.finish(now, out);
-        self.shared.messages.finish(now, out);
+        self.shared.messages.finish(out);
         self.shared.calls.finish(now, out);
     }
 

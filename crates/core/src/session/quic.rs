@@ -74,7 +74,7 @@ impl QuicHello {
 
     /// Octets of hellos kept.
     pub(crate) fn octets(&self) -> usize {
-        self.attempts.iter().flat_map(|a| &a.pieces.0).map(|(_, octets)| octets.capacity()).sum()
+        self.attempts.iter().map(|a| a.pieces.octets()).sum()
     }
 
     /// Takes a datagram from the client. After the end every answer is [`Progress::GivenUp`].

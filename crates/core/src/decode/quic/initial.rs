@@ -66,12 +66,12 @@ static V2: Family = Family {
 
 impl Version {
     pub(super) fn family(self) -> Option<&'static Family> {
-        match self.0 {
-            1 | 0xff00_0021..=0xff00_0022 => Some(&V1),
-            0x6b33_43cf => Some(&V2),
-            0xff00_001d..=0xff00_0020 => Some(&DRAFT_29),
+        match self {
+            Self::V1 | Self(0xff00_0021..=0xff00_0022) => Some(&V1),
+            Self::V2 => Some(&V2),
+            Self(0xff00_001d..=0xff00_0020) => Some(&DRAFT_29),
             // 0xfaceb002 is what mvfst's deployments called draft-27.
-            0xff00_0017..=0xff00_001c | 0xface_b002 => Some(&DRAFT_23),
+            Self(0xff00_0017..=0xff00_001c | 0xface_b002) => Some(&DRAFT_23),
             _ => None,
         }
     }

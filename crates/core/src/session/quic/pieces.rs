@@ -11,6 +11,11 @@ const MAX_PIECES: usize = 64;
 pub(super) struct Pieces(Vec<(usize, Vec<u8>)>);
 
 impl Pieces {
+    /// Octets kept.
+    pub(super) fn octets(&self) -> usize {
+        self.0.iter().map(|(_, octets)| octets.capacity()).sum()
+    }
+
     /// The octets from 0 on, as far as there is no gap.
     pub(super) fn beginning(&self) -> &[u8] {
         match self.0.first() {

@@ -1,0 +1,245 @@
+"""One run: the site's authorities and the named sources meet in the core; product and sealed records go to the stores.
+
+The order is fixed. (1) Windows that are over are logged as ended. (2) Every warrant in force is offered to the core,
+which checks it itself; a refusal is told and the others go on. (3) Traffic is stepped through, records are stored as
+they come. (4) Sessions are closed. (5) What each warrant got is written to the log, and only then told.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mandat.core import translated
+from mandat.errors import MandatError, Refusal
+from mandat.mediation.numbers import Numbers, close_numbers, open_numbers
+
+if TYPE_CHECKING:
+    from mandat.site import Site
+    from mandat.store import EmbeddedStore
+
+STEP_PACKETS = 65_536
+"""Packets between two looks at the progress, at signals and for full batches of call records: about 20 ms at full
+speed. The core holds 262,144 records at most, so that even a flood of INVITEs fits between two looks."""
+
+
+HARMLESS = ("a block of unknown type", "a packet without time")
+"""What `mandat_source::Reason` says of things that lose nothing. Any other warning means a damaged source."""
+
+
+@dataclass(slots=True)
+class TaskResult:
+    """What one warrant got in this run."""
+
+    liid: str
+    kind: str
+    sessions: int = 0
+    iri: int = 0
+    cc: int = 0
+    call_records: int = 0
+    recordings: int = 0
+    suspended: bool = False
+    first_sequence: int = 0
+    next_sequence: int = 0
+
+
+@dataclass(slots=True)
+class Refused:
+    """A warrant that the core did not admit, and why."""
+
+    liid: str
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run did. Nothing in it identifies anyone."""
+
+    run: str
+    tasks: list[TaskResult] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    """Warrants whose window was over when the run began."""
+    counters: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    """The counters of what was dropped, and why."""
+    warnings: list[str] = field(default_factory=list)
+    damaged_sources: int = 0
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    """What went wrong without ending the run: a full disk, a source that broke off."""
+    packets: int = 0
+    octets: int = 0
+    seconds: float = 0.0
+    stopped: bool = False
+    """A signal ended the run before the sources did."""
+
+
+Progress = dict[str, int | None]
+
+
+class Runner:
+    """Carries one run through its five steps."""
+
+    def __init__(self, site: "Site", sources: list[str], now_ns: int) -> None:
+        self.site = site
+        self.now_ns = now_ns
+        self.report = RunReport(site.new_run_id())
+        self._product = site.root / "product"
+        self._numbers: dict[str, Numbers] = {}
+        self._kinds: dict[str, str] = {}
+        self._store: EmbeddedStore | None = None
+        self.report.ended = site.expire(now_ns)  # (1)
+        admissions, withheld = site.offers(now_ns)
+        self.report.refused = [Refused(refusal.where, refusal.code, refusal.message) for refusal in withheld]
+        if not admissions and withheld:
+            raise withheld[0]
+        if not admissions:
+            raise Refusal(
+                "nothing_in_force",
+                "no warrant is in force at this site, so there is nothing to watch for",
+                where=str(site.root),
+                advice="mandat warrant list shows what each one lacks",
+            )
+        with translated() as core:
+            self._run: Any = core.Run(site.point_config(), sources, str(self._product), self.report.run)
+        for admission in admissions:  # (2)
+            self._admit(admission)
+        if not self._numbers:
+            first = self.report.refused[0]
+            raise Refusal(
+                first.code, first.message, where=first.liid, advice="mandat warrant show tells more"
+            )
+
+    def _admit(self, admission: Any) -> None:
+        liid, kind = admission.liid, admission.kind
+        numbers = open_numbers(self._product, liid, self.report.run)
+        try:
+            with translated():
+                self._run.admit(
+                    admission.bundle, self.now_ns, numbers.next_cin, numbers.next_sequence, numbers.sessions
+                )
+        except Refusal as refusal:
+            close_numbers(self._product, liid, numbers)
+            self.report.refused.append(Refused(liid, refusal.code, refusal.message))
+            return
+        self._numbers[liid] = numbers
+        self._kinds[liid] = kind
+
+    @property
+    def _retention(self) -> list[str]:
+        return [liid for liid, kind in self._kinds.items() if kind == "retention"]
+
+    # ------------------------------------------------------------ (3)
+
+    def go(self, watch: Callable[[Progress], None], stop: Callable[[], bool]) -> RunReport:
+        """Steps through the traffic until its end or until `stop`; then closes, logs and reports.
+
+        A fault of a source or of a store is kept in the report; what was written before it is closed and logged.
+        """
+        try:
+            while self._step():
+                watch(self._run.progress())
+                if stop():
+                    self.report.stopped = True
+                    break
+        except MandatError as fault:
+            self._fault(fault)
+        self._close()
+        watch(self._run.progress())
+        return self.report
+
+    def _step(self) -> bool:
+        with translated():
+            more = bool(self._run.step(STEP_PACKETS))
+        if self._retention:
+            self._keep_records(everything=False)
+        return more
+
+    def _keep_records(self, *, everything: bool) -> None:
+        for liid, period in self._run.periods_wanted():
+            self._run.put_period_key(liid, period, self.site.period_key(liid, period))
+        with translated():
+            batches = self._run.take_records(everything)
+        for liid, period, stream in batches:
+            self._records().put(liid, period, stream)
+
+    def _records(self) -> "EmbeddedStore":
+        """The store is opened with its first batch: a run without retention never loads pyarrow."""
+        if self._store is None:
+            from mandat.store import EmbeddedStore
+
+            self._store = EmbeddedStore(self.site.root / "records")
+            for liid in self._retention:
+                self._store.recover(liid)
+        return self._store
+
+    # ------------------------------------------------------------ (4), (5)
+
+    def _close(self) -> None:
+        try:
+            with translated():
+                self._run.finish()
+        except MandatError as fault:
+            self._fault(fault)
+        if self._retention:
+            try:
+                self._keep_records(everything=True)
+            except MandatError as fault:
+                self._fault(fault)
+        counters: dict[str, int] = self._run.counters()
+        self.report.counters = counters
+        self.report.dropped = {name: count for name, count in counters.items() if name.startswith("drop.")}
+        self.report.warnings = list(self._run.warnings())
+        self.report.damaged_sources = sum(not _harmless(warning) for warning in self.report.warnings)
+        progress = self._run.progress()
+        self.report.packets, self.report.octets = progress["packets"] or 0, progress["octets_read"] or 0
+        for task in self._run.tasks():
+            self._conclude(task)
+
+    def _conclude(self, task: dict[str, Any]) -> None:
+        liid = str(task["liid"])
+        begun = self._numbers[liid]
+        result = TaskResult(
+            liid=liid,
+            kind=self._kinds[liid],
+            sessions=int(task["sessions"]),
+            iri=int(task["iri"]),
+            cc=int(task["cc"]),
+            call_records=int(task["call_records"]),
+            recordings=int((self._run.written(liid) or (0,))[0]),
+            suspended=bool(task["suspended"]),
+            first_sequence=begun.next_sequence,
+            next_sequence=int(task["next_sequence"]),
+        )
+        close_numbers(
+            self._product,
+            liid,
+            Numbers(int(task["next_cin"]), result.next_sequence, begun.sessions + result.sessions),
+        )
+        sequence = {}
+        if result.iri:
+            sequence = {"first_seq": result.first_sequence, "last_seq": result.next_sequence - 1}
+        self.site.record(
+            "match-summary",
+            liid=liid,
+            run=self.report.run,
+            count=result.call_records or result.iri,
+            **sequence,
+        )
+        if liid in self._run.suspended():
+            self.site.record("suspend", liid=liid, purpose="ceiling")
+        self.report.tasks.append(result)
+
+    def _fault(self, fault: MandatError) -> None:
+        self.report.faults.append(
+            {"code": fault.code, "message": fault.message, "where": fault.where, "advice": fault.advice}
+            | {"exit_code": fault.exit_code}
+        )
+
+
+def _harmless(warning: str) -> bool:
+    """Whether a source's warning costs no packet that a decoder could have read."""
+    return any(sign in warning for sign in HARMLESS)
+
+
+__all__ = ["Progress", "Refused", "RunReport", "Runner", "TaskResult"]

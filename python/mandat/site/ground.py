@@ -1,0 +1,111 @@
+"""What every act of a site stands on: its configuration, its keys and its log."""
+
+import getpass
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from mandat.config import Config, parse_config
+from mandat.log import (
+    Event,
+    LogWriter,
+    Opening,
+    Openings,
+    Report,
+    audit,
+    read_checkpoint,
+)
+from mandat.site import files, layout
+from mandat.site.keys import Keys
+from mandat.site.registry import Registry
+from mandat.warrant import Approver
+
+
+class Ground:
+    """An opened site directory."""
+
+    def __init__(self, root: Path, actor: str | None = None) -> None:
+        self.root = root
+        identity = layout.read_identity(root)
+        self.lab = identity.lab
+        self.origin = identity.origin
+        self.created = identity.created
+        self.actor = actor or _login()
+        self.keys = Keys(root / "keys")
+        self.log = root / "log"
+        self.openings = root / "openings"
+        self._registry = Registry(root / "warrants")
+
+    # ------------------------------------------------------------ configuration and keys
+
+    @cached_property
+    def config(self) -> Config:
+        """Policy and numbering."""
+        path = self.root / "config.json"
+        return parse_config(files.read(path), str(path))
+
+    @cached_property
+    def _writer(self) -> LogWriter:
+        return LogWriter(self.log, self.openings, self.keys.log_signer())
+
+    def point_config(self) -> bytes:
+        """What the point trusts and how it reads numbers, as JSON."""
+        rules = self.config.policy
+        return msgspec.json.encode(
+            {
+                "log": {"origin": self.origin, "vkey": self.keys.log_verifier().vkey},
+                "approvers": self.keys.approvers(),
+                "policy": {
+                    "kinds": rules.kinds,
+                    "approvals": rules.approvals,
+                    "screening_product": rules.screening_product,
+                },
+                "numbering": self.config.numbering,
+            }
+        )
+
+    def pin_approvers(self, approvers: list[Approver]) -> None:
+        """Pin the people who may approve. The point reads them at its next run."""
+        self.keys.pin(approvers)
+
+    def period_key(self, liid: str, period: str) -> bytes:
+        """The key that seals a month of call records under a retention warrant; made at its first use."""
+        return self.keys.period_key(liid, period)
+
+    def new_run_id(self) -> str:
+        """A name for a run: sorts by time, and two runs never share one."""
+        return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+    # ------------------------------------------------------------ log
+
+    def verify_log(self) -> Report:
+        """Verify the whole log, every opening, and that it extends what the point saw last."""
+        with files.log_faults():
+            older = files.read(self._head)
+            return audit(self.log, self.keys.log_verifier(), self.openings, older=older)
+
+    def events(self, liid: str) -> list[Opening]:
+        """What the log says of a warrant, in order."""
+        with files.log_faults():
+            checkpoint, _ = read_checkpoint(self.log, self.keys.log_verifier())
+            return Openings(self.openings).events(liid, checkpoint.size)
+
+    @property
+    def _head(self) -> Path:
+        return self.root / "point" / "head"
+
+    def _append(self, events: Sequence[Event]) -> list[int]:
+        with files.log_faults():
+            return self._writer.append(events)
+
+
+def _login() -> str:
+    """Who acts, as the operating system says; a service without a login name is named so."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "service"

@@ -1,0 +1,156 @@
+"""Checks of a warrant that a schema can't state, and refusals that say what to do.
+
+No refusal repeats a value of the document: it may be somebody's number.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mandat.errors import WarrantError
+
+if TYPE_CHECKING:
+    from mandat.warrant.model import Criterion, Target
+
+# Identifiers of TS 103 280 that the point can't select by. Named, so that nobody believes they were.
+NOT_HONOURED = frozenset(
+    {
+        "imsi", "imei", "supiImsi", "supiNai", "suci", "pei", "gpsi", "impu", "impi", "nai",
+        "ipv4Address", "ipv4Cidr", "ipv6Address", "ipv6Cidr", "ipAddressPort", "tcpPort", "udpPort",
+        "portRange", "macAddress", "emailAddress", "username", "asNumber", "cellId", "location", "msisdn",
+    }
+)  # fmt: skip
+
+# TS 103 280 6.1: international, without the trunk prefix; E.164 allows at most 15 digits.
+_E164 = re.compile(r"\+?[1-9][0-9]{6,14}")
+_SIP = re.compile(r"sips?:[^\s<>\"@]+@[^\s<>\"@]+", re.IGNORECASE)
+_TEL = re.compile(r"tel:\+[0-9().-]{7,32}", re.IGNORECASE)
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+_FIELD = re.compile(r"[a-z_]{1,32}")
+_UNKNOWN = re.compile(r"unknown field `(.*)`", re.DOTALL)
+
+_ADVICE = {
+    "targets": "intercept: at least one; disclosure: exactly one; retention and screening: none.",
+    "criteria": "screening: at least one; intercept: optional; retention and disclosure: none.",
+    "recipients": "Name the agency's age recipient (age1…); only a retention warrant goes without.",
+    "liid": "1 to 25 of A-Z a-z 0-9 . _ - and a letter or digit first.",
+    "reference": "1 to 64 letters, digits, spaces and . _ / -: it stands in the log.",
+    "start": "Write UTC with whole seconds: 2026-01-31T00:00:00Z.",
+    "end": "Write UTC with whole seconds: 2026-01-31T00:00:00Z.",
+    "product": "IRI or IRIandCC; retention and disclosure: IRI.",
+    "kind": "intercept, retention, disclosure or screening.",
+    "version": "This release reads version 1.",
+    "services": 'Only "call" records are kept.',
+    "ceiling": 'A screening needs one, as {"sessions": 1000}; no other kind has one.',
+    "retention": 'A retention needs it, as {"days": 365}; no other kind has it.',
+    "disclosure": "A disclosure needs it; no other kind has it.",
+}
+
+
+def before_decoding(value: Any) -> None:
+    """Refuse by name what the standards know and the point can't honour."""
+    if not isinstance(value, dict):
+        raise WarrantError(
+            "not_an_object", "a warrant is a JSON object", where="$", advice="See `mandat warrant new`."
+        )
+    found = value.get("targets")
+    for number, target in enumerate(found if isinstance(found, list) else []):
+        kind = target.get("type") if isinstance(target, dict) else None
+        if isinstance(kind, str) and kind in NOT_HONOURED:
+            raise WarrantError(
+                "target_not_honoured",
+                f"targets of type {kind} can't be honoured by this point",
+                where=f"$.targets[{number}].type",
+                advice="Name the person by e164Number, sipUri or telUri, or use another system.",
+            )
+
+
+def explain(error: msgspec.ValidationError, value: Any) -> WarrantError:
+    """The decoder's message as a refusal: place, fault and advice, and no value of the document."""
+    message, _, path = str(error).partition(" - at `")
+    where = path.removesuffix("`") or "$"
+    unknown = _UNKNOWN.search(message)
+    if unknown:
+        name = unknown[1] if _FIELD.fullmatch(unknown[1]) else ""
+        return WarrantError(
+            "field_unknown",
+            f"there is no field {name}" if name else "a field isn't known",
+            where=where,
+            advice=_ADVICE.get(name, "Remove it, or correct its name: what isn't known can't be honoured."),
+        )
+    if message.startswith("Invalid"):  # "Invalid enum value '…'" and "Invalid value '…'" quote the document
+        message = "the value isn't one of those allowed"
+    name = re.sub(r"\[.*", "", where.rpartition(".")[2]) if where != "$" else _missing(message)
+    return WarrantError("field_wrong", message, where=where, advice=_ADVICE.get(name, "Correct this field."))
+
+
+def targets(found: Sequence["Target"]) -> None:
+    """Each target must have its type's form, and none may stand there twice."""
+    forms = {"e164Number": _E164, "sipUri": _SIP, "telUri": _TEL}
+    seen = set()
+    for number, target in enumerate(found):
+        where = f"$.targets[{number}].value"
+        if not forms[target.type].fullmatch(target.value):
+            raise WarrantError(
+                "target_wrong",
+                f"this is no {target.type}",
+                where=where,
+                advice="Write +33612345678, sip:user@domain or tel:+33612345678.",
+            )
+        if target in seen:
+            raise WarrantError("target_twice", "the target is named twice", where=where, advice="Remove one.")
+        seen.add(target)
+
+
+def criteria(found: Sequence["Criterion"]) -> None:
+    """A keyword must leave something after folding; a domain must be one, and not a top-level one."""
+    seen = set()
+    for number, criterion in enumerate(found):
+        where = f"$.criteria[{number}].value"
+        if criterion in seen:
+            raise WarrantError(
+                "criterion_twice", "the criterion stands there twice", where=where, advice="Remove one."
+            )
+        seen.add(criterion)
+        if hasattr(criterion, "whole_word"):
+            _keyword(criterion.value, where)
+        else:
+            _domain(criterion.value, where)
+
+
+def _keyword(keyword: str, where: str) -> None:
+    if not any(unicodedata.category(c)[0] in "LNPS" for c in unicodedata.normalize("NFKC", keyword)):
+        raise WarrantError(
+            "keyword_empty", "the keyword has no letter, digit or sign", where=where, advice="Write a word."
+        )
+
+
+def _domain(domain: str, where: str) -> None:
+    name = domain.removesuffix(".")
+    try:
+        name = name.encode("idna").decode() if not name.isascii() else name
+    except UnicodeError:
+        name = ""
+    labels = name.split(".")
+    if not all(_LABEL.fullmatch(label) for label in labels):
+        raise WarrantError(
+            "domain_wrong",
+            "this is no domain name",
+            where=where,
+            advice="Write example.com, without scheme or path.",
+        )
+    if len(labels) < 2 or labels[-1].isdigit():
+        raise WarrantError(
+            "domain_too_wide",
+            "a top-level domain or an address isn't a domain to follow",
+            where=where,
+            advice="Name the domain itself: example.com.",
+        )
+
+
+def _missing(message: str) -> str:
+    found = re.search(r"missing required field `([a-z_]+)`", message)
+    return found[1] if found else ""

@@ -1,0 +1,45 @@
+"""What tests of several parts share. The real core is used where it is built; these stand in for it elsewhere."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+START = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
+SealedBatch = Callable[..., bytes]
+
+
+@pytest.fixture
+def sealed_batch() -> SealedBatch:
+    """Makes batches as `_core.Run.take_records` gives them: (caller token, callee token) a row, one row a minute."""
+
+    def make(
+        pairs: list[tuple[bytes, bytes]],
+        *,
+        period: str = "2026-06",
+        start: datetime = START,
+        segment: str = "",
+    ) -> bytes:
+        times = [start + timedelta(minutes=n) for n in range(len(pairs))]
+        moment = pa.timestamp("us", "UTC")
+        columns = {
+            "start": pa.array(times, moment),
+            "ringing": pa.array([None] * len(pairs), moment),
+            "answer": pa.array(times, moment),
+            "end": pa.array(times, moment),
+            "end_reason": pa.array(["bye"] * len(pairs)),
+            "status": pa.array([200] * len(pairs), pa.uint16()),
+            "caller_token": pa.array([a for a, _ in pairs], pa.binary(16)),
+            "callee_token": pa.array([b for _, b in pairs], pa.binary(16)),
+            "sealed": pa.array([b"sealed %d" % n for n in range(len(pairs))]),
+        }
+        metadata = {"segment": segment or os.urandom(16).hex(), "period": period}
+        table = pa.table(columns).replace_schema_metadata(metadata)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return sink.getvalue().to_pybytes()
+
+    return make

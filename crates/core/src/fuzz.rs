@@ -6,7 +6,9 @@
 use std::hint::black_box;
 
 use crate::counters::Counter;
-use crate::decode::{Framing, dns, dtmf, gsm7, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport};
+use crate::decode::{
+    Framing, dns, dtmf, gsm7, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
+};
 use crate::identifier::NumberingPlans;
 use crate::keyword::{self, Keywords};
 use crate::packet::{LinkType, Packet, Seen, Time};
@@ -75,7 +77,9 @@ pub fn sms(octets: &[u8]) {
         Some(sms::Rp::Data(direction, transfer)) => Some((direction, transfer)),
         _ => None,
     };
-    for (direction, octets) in [(sms::Direction::Submit, octets), (sms::Direction::Deliver, octets)].into_iter().chain(relayed) {
+    for (direction, octets) in
+        [(sms::Direction::Submit, octets), (sms::Direction::Deliver, octets)].into_iter().chain(relayed)
+    {
         if let Some(sms::Transfer::Message(message)) = sms::transfer(octets, direction) {
             _ = black_box(message.address.text());
             text_of(message.data);

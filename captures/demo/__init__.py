@@ -1,0 +1,1 @@
+"""The parts from which `make_demo.py` builds the demo capture. Standard library only."""

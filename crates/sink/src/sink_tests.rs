@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use mandat_core::{
-    CallClosed, Encoding, EndReason, Endpoint, Facts, IriType, Liid, LinkType, Party, Pii, Role, Service, Side,
-    StreamReport,
+    CallClosed, Encoding, EndReason, Endpoint, Facts, IriType, Liid, LinkType, Party, Pii, Role, Service,
+    Side, StreamReport,
 };
 use serde_json::Value;
 

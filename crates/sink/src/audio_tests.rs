@@ -190,6 +190,9 @@ fn other_codecs_and_clocks_are_not_heard() {
 }
 
 proptest! {
+    // Each case is up to 600 packets of audio: 64 cases are 38,000 packets and a few seconds.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Whatever order the network makes of the packets, what is heard is what was said.
     #[test]
     fn jitter_up_to_400_ms_changes_nothing(delays in prop::collection::vec(0i64..400, 600)) {

@@ -238,6 +238,10 @@ def test_a_suspended_warrant_stays_suspended(site: Site) -> None:
     assert site.show(liid).state == "suspended"
     assert site.admissions(NOW) == []
     assert code(site.activate, liid, NOW) == "state_forbids"
+    # A run that outlives its warrant still gets its fact into the log.
+    site.revoke(liid, "error")
+    site.record("suspend", liid=liid, purpose="ceiling")
+    assert site.show(liid).state == "revoked"
 
 
 @pytest.mark.parametrize(
@@ -284,6 +288,22 @@ def test_a_warrant_that_claims_to_be_active_needs_its_entry(site: Site) -> None:
         )
     (directory / "standing.json").write_text('{"state": "active", "activated": 0}')
     assert code(site.admission, liid, NOW) == "not_in_log"
+
+
+def test_all_offers_of_one_run_rest_on_one_checkpoint(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may log an act between two offers."""
+    activate(site)
+    activate(site, document(site, liid="LI-0002"))
+    other, plain = Site.open(site.root), Site._in_force
+
+    def meanwhile(self: Site, *arguments: Any) -> Any:
+        other.record("access", liid="LI-0001", count=1)
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(Site, "_in_force", meanwhile)
+    offers = [json.loads(admission.bundle) for admission in site.admissions(NOW)]
+    assert len(offers) == 2
+    assert offers[0]["checkpoint"] == offers[1]["checkpoint"]
 
 
 def test_a_pin_that_was_withdrawn_withdraws_its_approvals(site: Site) -> None:

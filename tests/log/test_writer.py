@@ -4,6 +4,9 @@ import errno
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -148,6 +151,40 @@ def test_a_failed_write_is_never_acknowledged_and_needs_no_repair(
         assert report.unexplained == 0, at
         assert report.size in (START + 301, START + 314), at
     assert at > 10
+
+
+KILLS = 12
+
+_APPENDER = """
+import sys
+from pathlib import Path
+from mandat.log import Event, Kind, LogWriter, Signer
+root = Path(sys.argv[1])
+log = LogWriter(root / "log", root / "openings", Signer.parse(sys.argv[2]))
+while True:
+    batch = [Event(Kind.ACCESS, f"LI-{n % 3}", "desk", {"count": n}) for n in range(60)]
+    sys.stdout.write(f"{log.append(batch)[-1]}\\n")
+    sys.stdout.flush()
+"""
+
+
+def test_what_was_acknowledged_survives_kill(log) -> None:
+    """kill -9 at odd moments: nothing that was acknowledged is lost, nothing needs repair."""
+    acknowledged = -1
+    for attempt in range(KILLS):
+        command = [sys.executable, "-c", _APPENDER, str(log.root), log.signer.skey]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(1 + attempt % 4):
+                acknowledged = int(process.stdout.readline())
+            time.sleep(attempt * 0.0017)
+            process.kill()
+            lines = [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        acknowledged = int(lines[-1]) if lines else acknowledged
+        seen = log.checkpoint()
+        assert log.writer().size > acknowledged
+        report = log.audit(older=seen)
+        assert report.unexplained == 0
 
 
 # ------------------------------------------------------------ hands on the log

@@ -64,6 +64,7 @@ REFUSED = [
     ("screening", {"targets": [URI]}, "$.targets", "<= 0"),
     ("screening", {"ceiling": ...}, "$", "ceiling"),
     ("screening", {"criteria": []}, "$.criteria", ">= 1"),
+    ("screening", {"criteria": [{**KEYWORD, "value": "x" * 201}]}, "$.criteria[0].value", "200"),
     ("screening", {"criteria": [{"type": "keyword", "value": "saffron"}]}, "$.criteria[0]", "whole_word"),
     ("screening", {"criteria": [{"type": "regex", "value": ".*"}]}, "$.criteria[0].type", "allowed"),
 ]  # fmt: skip
@@ -88,6 +89,7 @@ REFUSED_BEYOND_SCHEMA = [
     ("intercept", {"targets": [URI, URI]}, "target_twice"),
     ("screening", {"criteria": [KEYWORD, KEYWORD]}, "criterion_twice"),
     ("screening", {"criteria": [KEYWORD, DOMAIN]}, "criteria_mixed"),
+    ("screening", {"criteria": [DOMAIN], "product": "IRIandCC"}, "product_not_honoured"),
     ("screening", {"criteria": [{**KEYWORD, "value": " \u200b"}]}, "keyword_empty"),
     ("screening", {"criteria": [{**DOMAIN, "value": "com"}]}, "domain_too_wide"),
     ("screening", {"criteria": [{**DOMAIN, "value": "192.0.2.1"}]}, "domain_too_wide"),

@@ -258,6 +258,20 @@ def test_a_crash_between_signing_and_publishing_is_completed(log, events) -> Non
     assert log.checkpoint() == after
 
 
+def test_openings_that_another_process_left_unsigned_are_forgotten(log, events) -> None:
+    held = log.writer()
+    held.append(events(2) + events(1, "LI-2"))
+    # Another process died between its openings and its signature; this one goes on without a new start.
+    for case, torn in (("LI-1", False), ("LI-2", True)):
+        path = log.openings / case / "events.jsonl"
+        line = path.read_bytes().splitlines(keepends=True)[-1]
+        ahead = line.replace(b'"index":1', b'"index":3').replace(b'"seq":1', b'"seq":2')
+        path.write_bytes(path.read_bytes() + (line[:50] if torn else ahead))
+    held.append(events(2, "LI-3"))
+    held.append(events(1) + events(1, "LI-2"))
+    assert (log.audit().size, log.audit().unexplained) == (7, 0)
+
+
 def test_a_log_is_made_once(log) -> None:
     with pytest.raises(LogFault):
         LogWriter.create(log.tiles, log.openings, log.signer)

@@ -18,7 +18,7 @@ use crate::proof::Checkpoint;
 use crate::redact::Pii;
 use crate::session::call::Call;
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
-use crate::task::Task;
+use crate::task::{Kind, Task};
 
 /// The one part that sees all traffic and lets out only product.
 pub struct Point {
@@ -43,8 +43,16 @@ impl Point {
     /// Admits a task (see [`Task::admit`] for the steps). `now` is the caller's clock: the window must be open now.
     pub fn admit(&mut self, bundle: &[u8], now: Time, resume: Resume) -> Result<(TaskId, &[String]), Refusal> {
         let task = Task::admit(&self.config, &mut self.head, bundle, now)?;
+        if task.kind() == Kind::Disclosure {
+            return Err(Refusal::Warrant("a disclosure warrant opens records; it is not a task for a point".into()));
+        }
         let id = self.release.index.add(task, resume)?;
         Ok((id, self.release.index.recipients(id)))
+    }
+
+    /// Every check of an admission, and no task: for a disclosure, which selects no traffic, and for a desk that asks.
+    pub fn check(&mut self, bundle: &[u8], now: Time) -> Result<(), Refusal> {
+        Task::admit(&self.config, &mut self.head, bundle, now).map(drop)
     }
 
     /// Takes one packet. Never fails: bad octets are counted, and a bug is contained and counted.

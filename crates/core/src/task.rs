@@ -383,7 +383,12 @@ impl Warrant {
                 }
             }
             Kind::Disclosure => {
-                return refuse("a disclosure warrant opens records; it is not a task for a point");
+                if targets.len() != 1 || !matches!(criteria, Criteria::None) || content {
+                    return refuse("a disclosure warrant has one target, no criteria and product IRI");
+                }
+                if self.recipients.is_empty() {
+                    return refuse("recipients is empty: nobody could read the answer");
+                }
             }
             Kind::ScreeningKeyword | Kind::ScreeningDomain => {
                 if !targets.is_empty() {

@@ -4,7 +4,7 @@
 mod errors;
 mod run;
 
-use mandat_core::{Config, Point, Resume, Time};
+use mandat_core::{Config, Point, Time};
 use pyo3::prelude::*;
 
 use errors::Failure;
@@ -12,9 +12,7 @@ use errors::Failure;
 /// Whether a point so configured would admit this bundle at this moment; raises the refusal if not.
 #[pyfunction]
 fn check_admission(config: &[u8], bundle: &[u8], now_ns: i64) -> Result<(), Failure> {
-    let mut point = Point::new(Config::parse(config)?);
-    point.admit(bundle, Time(now_ns), Resume::default())?;
-    Ok(())
+    Ok(Point::new(Config::parse(config)?).check(bundle, Time(now_ns))?)
 }
 
 /// The normal form of a number or URI under the site's numbering plan.

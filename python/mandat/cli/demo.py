@@ -148,8 +148,8 @@ class Demo:
                 (
                     f"{row['ts']:%H:%M:%S}",
                     row["via"],
-                    _short(row["from"]),
-                    _short(row["to"]),
+                    _party(row, "from", "originator"),
+                    _party(row, "to", "recipient"),
                     row["parts"],
                     row["form"],
                 )
@@ -196,6 +196,7 @@ def _gaps(recording: "Recording") -> str:
     return f"{lost} packets lost on the wire, marked in it" if lost else "no packet missing"
 
 
-def _short(uri: str | None) -> str | None:
-    """The user part of a URI: a demo's line is short."""
-    return (uri or "").partition(":")[2].partition("@")[0] or uri
+def _party(row: dict[str, Any], *roles: str) -> str | None:
+    """The first identity that stands in one of `roles`; of a URI, the user part: a demo's line is short."""
+    uris = [party["uri"] for role in roles for party in row["parties"] if party["role"] == role]
+    return (uris[0].partition(":")[2].partition("@")[0] or uris[0]) if uris else None

@@ -82,6 +82,7 @@ def show(screen: Screen, report: "RunReport") -> None:
                 t.sessions,
                 t.iri,
                 t.cc,
+                t.recordings,
                 t.call_records,
                 "suspended: ceiling" if t.suspended else "",
             )

@@ -103,6 +103,9 @@ def _records(screen: Screen, rows: list[dict[str, Any]]) -> None:
             if value is None or name in PLUMBING or name in {"ts", "iri_type", "event"}:
                 continue
             screen.say(f"    {name.replace('_', ' '):12} {screen.plain(clock(value))}")
+        for party in row["parties"] or ():
+            if party["role"] not in {"from", "to", "request_uri"}:
+                screen.say(f"    {party['role'].replace('_', ' '):12} {screen.plain(party['uri'])}")
 
 
 def clock(value: object) -> object:

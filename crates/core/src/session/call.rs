@@ -190,7 +190,8 @@ impl Call {
             (Event::Failure, Change::End) => {
                 (self.end, self.end_reason) = (Some(ts), Some(EndReason::Failure));
             }
-            // The failure as it went on over the last hop.
+            // The CANCEL or failure as it went on over the last hop, or was repeated until it was heard.
+            (Event::Cancel, _) if self.end_reason == Some(EndReason::Cancel) => self.end = Some(ts),
             (Event::Failure, _) if self.end_reason == Some(EndReason::Failure) => self.end = Some(ts),
             (Event::Bye, _) if state != self.state => {
                 (self.end, self.end_reason) = (Some(ts), Some(EndReason::Bye));

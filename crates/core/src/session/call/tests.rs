@@ -221,7 +221,7 @@ fn a_challenge_that_nobody_meets_is_the_end() {
     assert_eq!(tap.told(), ["1 Begin", "1 closed Failure 401 start 1 ringing - answer - end 2"]);
 }
 
-/// The end is the first CANCEL: the caller hung up then, and retransmissions (RFC 3261, 9.1) move nothing.
+/// A CANCEL over several hops, or repeated until it is heard (RFC 3261, 9.1), ends the call once, with the last of them.
 #[test]
 fn cancel_and_the_race_against_the_answer() {
     let mut tap = Tap::new();
@@ -229,6 +229,11 @@ fn cancel_and_the_race_against_the_answer() {
     tap.at(4).alice("CANCEL", "", "1 CANCEL", "").bob("200", "b", "1 CANCEL", "");
     tap.at(5).bob("487", "b", "1 INVITE", "").bob("487", "b", "1 INVITE", "").at(30);
     assert_eq!(tap.told(), ["1 Begin", "1 End", "1 closed Cancel 487 start 1 ringing - answer - end 4"]);
+
+    let mut tap = Tap::new();
+    tap.at(1).alice("INVITE", "", "1 INVITE", "").at(4).alice("CANCEL", "", "1 CANCEL", "");
+    tap.at(5).alice("CANCEL", "", "1 CANCEL", "").at(30);
+    assert_eq!(tap.told(), ["1 Begin", "1 End"]);
 
     let mut tap = Tap::new();
     tap.at(1).alice("INVITE", "", "1 INVITE", "").at(4).alice("CANCEL", "", "1 CANCEL", "");

@@ -2,6 +2,7 @@
 //! neither panic nor loop; where a decoder promises more, the body checks that too.
 //!
 //! Allocation is bounded by libFuzzer's `-malloc_limit_mb`, time by `-timeout`: see `fuzz/README.md`.
+#![allow(clippy::missing_panics_doc, reason = "a panic is how a fuzz body tells of a finding")]
 
 use std::hint::black_box;
 

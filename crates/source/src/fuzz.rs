@@ -1,4 +1,5 @@
 //! Body of the fuzz target of the file formats, behind the feature `fuzz`.
+#![allow(clippy::missing_panics_doc, reason = "a panic is how a fuzz body tells of a finding")]
 
 use std::io::Cursor;
 

@@ -33,6 +33,7 @@ def guarded(command: Callable[[], object], arguments: list[str]) -> int:
 
 
 def _run(command: Callable[[], object], as_json: bool) -> int:
+    stdout = sys.stdout
     try:
         result = command()
     except MandatError as fault:
@@ -44,6 +45,11 @@ def _run(command: Callable[[], object], as_json: bool) -> int:
         return INTERRUPTED
     except click.ClickException as fault:
         return tell(_usage(fault), as_json)
+    except SystemExit as end:
+        if sys.stdout is stdout:
+            raise
+        # Click met a closed pipe: it swaps stdout for one that stays silent, and exits with a code of its own.
+        return PIPE_CLOSED
     except BrokenPipeError:
         raise
     except Exception as fault:

@@ -19,7 +19,8 @@ def read_identities(path: Path) -> "Sequence[Identity]":
     from pyrage import IdentityError, x25519
 
     try:
-        text = path.open("rb").read(IDENTITY_OCTETS).decode()
+        with path.open("rb") as file:
+            text = file.read(IDENTITY_OCTETS).decode()
     except (OSError, UnicodeDecodeError):
         raise UsageError("identity_unreadable", "the identity file can't be read", where=str(path)) from None
     lines = [line.strip() for line in text.splitlines()]

@@ -97,7 +97,8 @@ def test_a_checkpoint_is_three_lines() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [("\n7\n", "\n07\n"), ("\n7\n", "\n-7\n"), ("\n7\n", "\n9223372036854775808\n"), ("AAA=\n", "AAA=\nmore\n"),
+    [("\n7\n", "\n07\n"), ("\n7\n", "\n-7\n"), ("\n7\n", "\n9223372036854775808\n"),
+     ("AAA=\n", "AAA=\nmore\n"),
      ("AAA=", "AAB="), ("AAA=", "="), ("example.org/log", "an origin"), ("\n7\n", "\n٧\n")],
 )  # fmt: skip
 def test_other_spellings_of_a_checkpoint_are_refused(change: tuple[str, str]) -> None:

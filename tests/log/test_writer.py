@@ -4,6 +4,9 @@ import errno
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -150,6 +153,40 @@ def test_a_failed_write_is_never_acknowledged_and_needs_no_repair(
     assert at > 10
 
 
+KILLS = 12
+
+_APPENDER = """
+import sys
+from pathlib import Path
+from mandat.log import Event, Kind, LogWriter, Signer
+root = Path(sys.argv[1])
+log = LogWriter(root / "log", root / "openings", Signer.parse(sys.argv[2]))
+while True:
+    batch = [Event(Kind.ACCESS, f"LI-{n % 3}", "desk", {"count": n}) for n in range(60)]
+    sys.stdout.write(f"{log.append(batch)[-1]}\\n")
+    sys.stdout.flush()
+"""
+
+
+def test_what_was_acknowledged_survives_kill(log) -> None:
+    """kill -9 at odd moments: nothing that was acknowledged is lost, nothing needs repair."""
+    acknowledged = -1
+    for attempt in range(KILLS):
+        command = [sys.executable, "-c", _APPENDER, str(log.root), log.signer.skey]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(1 + attempt % 4):
+                acknowledged = int(process.stdout.readline())
+            time.sleep(attempt * 0.0017)
+            process.kill()
+            lines = [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        acknowledged = int(lines[-1]) if lines else acknowledged
+        seen = log.checkpoint()
+        assert log.writer().size > acknowledged
+        report = log.audit(older=seen)
+        assert report.unexplained == 0
+
+
 # ------------------------------------------------------------ hands on the log
 
 
@@ -219,6 +256,20 @@ def test_a_crash_between_signing_and_publishing_is_completed(log, events) -> Non
     (log.tiles / "checkpoint").write_bytes(before)
     assert log.writer().size == 6
     assert log.checkpoint() == after
+
+
+def test_openings_that_another_process_left_unsigned_are_forgotten(log, events) -> None:
+    held = log.writer()
+    held.append(events(2) + events(1, "LI-2"))
+    # Another process died between its openings and its signature; this one goes on without a new start.
+    for case, torn in (("LI-1", False), ("LI-2", True)):
+        path = log.openings / case / "events.jsonl"
+        line = path.read_bytes().splitlines(keepends=True)[-1]
+        ahead = line.replace(b'"index":1', b'"index":3').replace(b'"seq":1', b'"seq":2')
+        path.write_bytes(path.read_bytes() + (line[:50] if torn else ahead))
+    held.append(events(2, "LI-3"))
+    held.append(events(1) + events(1, "LI-2"))
+    assert (log.audit().size, log.audit().unexplained) == (7, 0)
 
 
 def test_a_log_is_made_once(log) -> None:

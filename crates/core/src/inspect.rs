@@ -1,11 +1,11 @@
 //! Every decoded session as JSON, matched or not: a development tool, behind the feature `inspect`, never in the wheel.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
 use crate::counters::{Counter, Counters};
-use crate::decode::{rtp, sip};
+use crate::decode::{rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
 use crate::product::{Encoding, Role, Side};
 use crate::session::call::Call;
@@ -38,6 +38,13 @@ impl Inspector {
     /// The source has ended.
     pub fn finish(&mut self) {
         self.sessions.finish(&mut self.told);
+        for ((src, dst, ssrc), packets) in std::mem::take(&mut self.told.strays) {
+            self.told.out.push_back(json!({
+                "kind": "stream", "src": src.ip.to_string(), "sport": src.port, "dst": dst.ip.to_string(),
+                "dport": dst.port, "ssrc": format!("{ssrc:#010x}"), "payload": Value::Null, "packets": packets,
+                "lost": Value::Null, "call_id": Value::Null,
+            }));
+        }
     }
 
     /// The next session, as one JSON object.
@@ -55,10 +62,30 @@ impl Inspector {
 struct Teller {
     counters: Counters,
     out: VecDeque<Value>,
+    /// Media addresses that any session description named.
+    announced: BTreeSet<Endpoint>,
+    /// Packets of streams that no live call owns.
+    strays: BTreeMap<(Endpoint, Endpoint, u32), u64>,
 }
 
 impl Observer for Teller {
-    fn signal(&mut self, _: &mut Call, _: Change, _: &sip::Message<'_>, _: &Seen<'_>) {}
+    fn signal(&mut self, _: &mut Call, _: Change, message: &sip::Message<'_>, _: &Seen<'_>) {
+        message.bodies(|_, body| {
+            let media = sdp::Session::parse(body).into_iter().flat_map(|s| s.media);
+            let addresses = media.filter_map(|m| Some(Endpoint { ip: m.connection?, port: m.port }));
+            self.announced.extend(addresses.filter(|a| a.port != 0));
+        });
+    }
+
+    fn stray(&mut self, seen: &Seen<'_>) {
+        // Media of a call that has timed out, of one whose other half was unreadable, …: the network still carried it.
+        if !(self.announced.contains(&seen.src) || self.announced.contains(&seen.dst)) {
+            return;
+        }
+        if let Some(packet) = rtp::Packet::parse(seen.payload).filter(|_| !rtcp::is_rtcp(seen.payload)) {
+            *self.strays.entry((seen.src, seen.dst, packet.ssrc)).or_default() += 1;
+        }
+    }
 
     fn rtp(&mut self, _: &mut Call, _: usize, _: &rtp::Packet<'_>, _: &Seen<'_>) {
         self.counters.count(Counter::Rtp);
@@ -69,7 +96,10 @@ impl Observer for Teller {
     }
 
     fn call_closed(&mut self, call: &mut Call, _: Time) {
-        let uri = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| p.uri.0.clone());
+        // A value without a scheme is damage, not an address (RFC 3986 3.1).
+        let scheme = |uri: &str| uri.split_once(':').is_some_and(|(s, _)| s.chars().all(|c| c.is_ascii_alphanumeric()));
+        let parties = call.parties.iter().filter(|p| scheme(&p.uri.0));
+        let uri = |role: Role| parties.clone().find(|p| p.role == role).map(|p| p.uri.0.clone());
         let asserted: Vec<_> =
             call.parties.iter().filter(|p| p.role == Role::PAssertedIdentity).map(|p| p.uri.0.clone()).collect();
         let transports: Vec<_> = [("udp", call.udp), ("tcp", call.tcp)].iter().filter(|t| t.1).map(|t| t.0).collect();

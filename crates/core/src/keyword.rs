@@ -180,7 +180,7 @@ fn fold_once(text: &str) -> Cow<'_, str> {
     }
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     // Ignorables go first: one between a letter and its accent would keep the two from composing.
-    let visible: String = text.chars().filter(|c| !ignorable.contains(*c)).nfkc().collect();
+    let visible: String = text.chars().filter(|c| c.is_ascii() || !ignorable.contains(*c)).nfkc().collect();
     let cased = CaseMapper::new().fold_string(&visible);
     let mut out = String::with_capacity(cased.len());
     let mut after_space = false;

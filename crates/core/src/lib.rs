@@ -28,6 +28,8 @@ mod redact;
 mod session;
 mod task;
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 

@@ -296,6 +296,10 @@ impl Stream {
             if self.came & bit != 0 {
                 return Err(Placed::Duplicate);
             }
+            // A forged timestamp must not reach into the future: memory up to there would be filled with silence.
+            if speech && by_timestamp > arrival.saturating_add(ANCHOR_TOLERANCE) {
+                return Err(Placed::Late);
+            }
             self.came |= bit;
             self.fill(audio.sequence, by_timestamp);
             return Ok(if speech { by_timestamp } else { arrival });

@@ -257,3 +257,7 @@ impl Sink {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "sink_tests.rs"]
+mod tests;

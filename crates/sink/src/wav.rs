@@ -82,3 +82,54 @@ pub(crate) fn file(segment: &Segment) -> Vec<u8> {
     chunk(&mut out, *b"RIFF", &body);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{Placed, Timeline};
+    use crate::testing::{Rtp, START};
+    use mandat_core::Side;
+
+    /// Chunks of a RIFF file, after its 12 octets.
+    fn chunks(mut data: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let mut out = Vec::new();
+        while let [a, b, c, d, l0, l1, l2, l3, rest @ ..] = data {
+            let length = u32::from_le_bytes([*l0, *l1, *l2, *l3]) as usize;
+            out.push((String::from_utf8(vec![*a, *b, *c, *d]).unwrap(), rest[..length].to_vec()));
+            data = &rest[length.next_multiple_of(2)..];
+        }
+        out
+    }
+
+    fn segment(lost: std::ops::Range<u16>) -> Segment {
+        let mut line = Timeline::new(START);
+        for n in (0..50).filter(|n| !lost.contains(n)) {
+            let packet = Rtp::nth(1, Side::Caller, n);
+            assert_eq!(line.place(packet.at, &packet.audio(), &packet.payload), Placed::Yes);
+        }
+        line.close();
+        line.rest().unwrap()
+    }
+
+    #[test]
+    fn a_gap_is_a_cue_with_length_and_words() {
+        let wav = file(&segment(10..13));
+        assert_eq!((&wav[..4], &wav[8..12]), (&b"RIFF"[..], &b"WAVE"[..]));
+        assert_eq!(u32::from_le_bytes(wav[4..8].try_into().unwrap()) as usize, wav.len() - 8);
+        let chunks = chunks(&wav[12..]);
+        let names: Vec<_> = chunks.iter().map(|c| &*c.0).collect();
+        assert_eq!(names, ["fmt ", "data", "cue ", "LIST"]);
+        assert_eq!(chunks[0].1, [1, 0, 2, 0, 0x40, 0x1f, 0, 0, 0, 0x7d, 0, 0, 4, 0, 16, 0]);
+        assert_eq!(chunks[1].1.len(), 8000 * 4);
+        let cue = &chunks[2].1;
+        assert_eq!((cue[0], cue.len()), (1, 28));
+        assert_eq!(u32::from_le_bytes(cue[24..28].try_into().unwrap()), 1600);
+        let notes = String::from_utf8_lossy(&chunks[3].1).into_owned();
+        assert!(notes.starts_with("adtl") && notes.contains("lost: caller, 3 packets"), "{notes}");
+    }
+
+    #[test]
+    fn without_gaps_there_is_nothing_but_sound() {
+        assert_eq!(file(&segment(0..0)).len(), 44 + 8000 * 4);
+    }
+}

@@ -90,6 +90,12 @@ impl Input {
         Self::unpack(Counted(file, Arc::clone(&tally)), tally, watch)
     }
 
+    /// Octets in memory, which nobody else changes.
+    #[cfg(feature = "fuzz")]
+    pub(crate) fn memory() -> Self {
+        Self { tally: Arc::default(), watch: None, packed: false }
+    }
+
     fn unpack<R: Read + Send + 'static>(
         mut raw: R,
         tally: Arc<Tally>,

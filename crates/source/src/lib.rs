@@ -16,6 +16,8 @@
 
 mod buffer;
 mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod input;
 mod merge;
 mod pcap;

@@ -118,9 +118,13 @@ pub(crate) struct Reader {
 impl Reader {
     /// Opens `name` and reads its header, through a window of `size` octets.
     pub(crate) fn open(name: &str, size: usize) -> Result<Self, SourceError> {
+        let (input, stream) = Input::open(name).map_err(|reason| SourceError::new(name, 0, reason))?;
+        Self::over(name, input, Buffer::new(stream, size))
+    }
+
+    /// Reads the header at the head of `buffer`.
+    pub(crate) fn over(name: &str, input: Input, mut buffer: Buffer) -> Result<Self, SourceError> {
         let fail = |place, reason| SourceError::new(name, place, reason);
-        let (input, stream) = Input::open(name).map_err(|reason| fail(0, reason))?;
-        let mut buffer = Buffer::new(stream, size);
         let whole_magic = buffer.need(4).map_err(|error| fail(0, input.reason(&error)))?;
         let head = match *buffer.unread() {
             [] => return Err(fail(0, Reason::Empty)),

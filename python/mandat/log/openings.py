@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .durable import PRIVATE, append, make_directory, write_atomic
-from .entry import CASE_KEY_SIZE, Opening
+from .entry import CASE_KEY_SIZE, MAX_DISCLOSURE, MAX_DISCLOSURES, Opening
 from .fault import Fault, LogFault
+
+# 32 disclosures of 1,024 characters are the most that an opening may have; the rest of a line is short.
+MAX_LINE = MAX_DISCLOSURES * (MAX_DISCLOSURE + 3) + 512
 
 _KEY = "case.key"
 _EVENTS = "events.jsonl"
@@ -85,13 +88,31 @@ class Openings:
         """
         for case in self.cases():
             path = self._case(case) / _EVENTS
-            if not path.exists():
-                continue
+            last = self._last(path)
+            if last is None or last.index >= size:
+                self._truncate(case, path, size)
+
+    def next_sequence(self, case: str) -> int:
+        """The sequence number of a case's next event, once unsigned openings are gone."""
+        last = self._last(self._case(case) / _EVENTS)
+        return 0 if last is None else last.sequence + 1
+
+    def _last(self, path: Path) -> Opening | None:
+        """The last opening of a file, or None where it ends in the middle of one, or with none."""
+        try:
+            with path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_LINE))
+                tail = file.read().split(b"\n")
+            return Opening.from_line(tail[-2]) if len(tail) > 1 and not tail[-1] else None
+        except (FileNotFoundError, LogFault):
+            return None
+
+    def _truncate(self, case: str, path: Path, size: int) -> None:
+        if path.exists():
             kept = sum(len(opening.to_line()) for opening in self.events(case, size))
-            if path.stat().st_size > kept:
-                with path.open("r+b") as file:
-                    file.truncate(kept)
-                    os.fsync(file.fileno())
+            with path.open("r+b") as file:
+                file.truncate(kept)
+                os.fsync(file.fileno())
 
     def _case(self, case: str) -> Path:
         if not case or case.startswith(".") or "/" in case or "\0" in case:

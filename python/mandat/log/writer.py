@@ -32,7 +32,7 @@ from .openings import Openings
 from .reader import Tiles
 from .tile import WIDTH, bundle_path, encode_bundle, tile_path
 
-# Up to this size a start checks every entry (0.2 s). Beyond it, the right edge; `audit` checks the rest.
+# Up to this size a start checks every entry (0.2 s); beyond it, the right edge, and `audit` checks the rest.
 FULL_CHECK = 1 << 16
 # Appends take milliseconds. Who waits longer than this waits for a writer that hangs.
 LOCK_SECONDS = 10.0
@@ -107,7 +107,7 @@ class LogWriter:
             case = str(fields["liid"])
             key = self._openings.make_case(case)
             if case not in known:
-                known[case] = len(self._openings.events(case, first))
+                known[case] = self._openings.next_sequence(case)
             sequence = known[case] + len(by_case.setdefault(case, []))
             entry, opening = seal(index, sequence, epoch, key, fields)
             entries.append(entry.encode())
@@ -161,6 +161,7 @@ class LogWriter:
         """Bring our view up to the disk's, and refuse to go on when log, entries and signature disagree."""
         signed, published = self._read(self._signed), self._read(self._directory / "checkpoint")
         if signed == published == self._current:
+            self._forget_unsigned()  # of another process, which may have died before its signature
             return
         ours = Checkpoint.open(signed, self._signer.verifier)
         theirs = Checkpoint.open(published, self._signer.verifier)
@@ -173,12 +174,18 @@ class LogWriter:
         if theirs.size < ours.size and Tiles(self._directory, theirs.size).edge().root() != theirs.root:
             raise self._forked("the published checkpoint isn't one of this log")
         try:
-            self._openings.forget_unsigned(ours.size)
             if signed != published:  # the crash came between signing and publishing
                 self._publish(signed)
         except OSError as error:
             raise _unwritable(error, self._directory) from None
         self._edge, self._current = edge, signed
+        self._forget_unsigned()
+
+    def _forget_unsigned(self) -> None:
+        try:
+            self._openings.forget_unsigned(self._edge.size)
+        except OSError as error:
+            raise _unwritable(error, self._openings.directory) from None
 
     def _read(self, path: Path) -> bytes:
         try:

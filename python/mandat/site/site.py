@@ -52,8 +52,10 @@ class Site(Desk):
         """Log an act; on return it is signed for and on disk. A suspension first ends the task."""
         if Kind(kind) is Kind.SUSPEND:
             found = self._registry.load(liid)
-            found.standing.state = move(liid, found.standing.state, State.SUSPENDED)
-            self._registry.save(found)
+            # A run may outlive its warrant: what has ended meanwhile stays as it is, and the fact is logged.
+            if found.standing.state is State.ACTIVE:
+                found.standing.state = move(liid, found.standing.state, State.SUSPENDED)
+                self._registry.save(found)
         return self._append([Event(Kind(kind), liid, self.actor, fields)])[0]
 
     def authority(self, liid: str, now_ns: int | None = None) -> Warrant:
@@ -62,11 +64,9 @@ class Site(Desk):
 
     def admission(self, liid: str, now_ns: int | None = None) -> Admission:
         """What the point needs to admit one warrant."""
-        record, opening = self._in_force(liid, moment(now_ns))
         with files.log_faults():
             checkpoint, note = read_checkpoint(self.log, self.keys.log_verifier())
-            offer = bundle(record.warrant, record.approvals, opening, Tiles(self.log, checkpoint.size), note)
-        return Admission(liid, record.warrant.kind.value, offer)
+        return self._admission(liid, now_ns, Tiles(self.log, checkpoint.size), note)
 
     def admissions(self, now_ns: int | None = None) -> list[Admission]:
         """What to offer to the point: every warrant in force but disclosures, which select no traffic."""
@@ -77,7 +77,8 @@ class Site(Desk):
 
         First the log must extend the checkpoint that the point saw last; then that pin moves forward.
         """
-        self._check_head()
+        # One checkpoint for all: within a run the point takes no other one without a proof.
+        tiles, note = self._check_head()
         offered, withheld = [], []
         for liid in self._registry.liids():
             try:
@@ -85,12 +86,22 @@ class Site(Desk):
                 window = record.warrant.terms.window
                 idle = record.standing.state is not State.ACTIVE or not window.holds(moment(now_ns))
                 if not idle and record.warrant.kind is not WarrantKind.DISCLOSURE:
-                    offered.append(self.admission(liid, now_ns))
+                    offered.append(self._admission(liid, now_ns, tiles, note))
             except Refusal as refusal:
                 withheld.append(refusal)
             except MandatError as error:
                 withheld.append(Refusal(error.code, error.message, where=liid, advice=error.advice))
         return offered, withheld
+
+    def _admission(self, liid: str, now_ns: int | None, tiles: Tiles, note: bytes) -> Admission:
+        record, opening = self._in_force(liid, moment(now_ns))
+        if opening.index >= tiles.size:  # activated a moment ago, after the checkpoint was read
+            raise Refusal(
+                "not_in_log", "the log has no activation of this warrant yet", where=liid, advice="Try again."
+            )
+        with files.log_faults():
+            offer = bundle(record.warrant, record.approvals, opening, tiles, note)
+        return Admission(liid, record.warrant.kind.value, offer)
 
     def _in_force(self, liid: str, now: datetime) -> tuple[Record, Opening]:
         record = self._registry.load(liid)
@@ -129,7 +140,7 @@ class Site(Desk):
             )
         return record, opening
 
-    def _check_head(self) -> None:
+    def _check_head(self) -> tuple[Tiles, bytes]:
         with files.log_faults():
             verifier = self.keys.log_verifier()
             current, note = read_checkpoint(self.log, verifier)
@@ -137,3 +148,4 @@ class Site(Desk):
             check_extends(self.log, verifier, older, current)
         if note != older:
             files.write(self._head, note)
+        return Tiles(self.log, current.size), note

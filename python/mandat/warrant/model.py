@@ -36,7 +36,8 @@ Reference = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9 ._/-]{0,63}$")]
 Text = Annotated[str, Meta(min_length=1, max_length=512)]
 Person = Annotated[str, Meta(min_length=1, max_length=128)]
 Instant = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
-Keyword = Annotated[str, Meta(min_length=1, max_length=256)]
+# The point's own limit: a keyword that it would refuse isn't taken in.
+Keyword = Annotated[str, Meta(min_length=1, max_length=200)]
 # RFC 1035 2.3.4: 255 octets on the wire are 253 characters.
 Domain = Annotated[str, Meta(min_length=1, max_length=253)]
 # An age X25519 recipient: Bech32 of 32 octets.
@@ -253,6 +254,13 @@ def _check_terms(terms: AnyWarrant) -> None:
                     "a screening names keywords or domains, not both",
                     where="$.criteria",
                     advice="Write two warrants: each kind of screening is approved by itself.",
+                )
+            if isinstance(terms.criteria[0], DomainCriterion) and terms.product is Product.IRI_AND_CC:
+                raise WarrantError(
+                    "product_not_honoured",
+                    "content of internet sessions can't be released yet",
+                    where="$.product",
+                    advice="Ask for IRI.",
                 )
         case DisclosureWarrant():
             _check_window(terms.disclosure.period, "$.disclosure.period")

@@ -22,17 +22,6 @@ impl Payload {
     }
 }
 
-/// The key that an event stands for, if it is one.
-pub(crate) const fn key(event: u8) -> Option<char> {
-    Some(match event {
-        0..=9 => (b'0' + event) as char,
-        10 => '*',
-        11 => '#',
-        12..=15 => (b'A' + event - 12) as char,
-        _ => return None,
-    })
-}
-
 /// Turns the packets of one stream into events.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Detector {
@@ -60,7 +49,11 @@ impl Detector {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Detector, Payload, key};
+    use super::{Detector, Payload};
+
+    fn key(event: u8) -> Option<char> {
+        "0123456789*#ABCD".chars().nth(event.into())
+    }
 
     fn told(packets: &[(u32, [u8; 4])]) -> String {
         let mut detector = Detector::default();

@@ -38,6 +38,7 @@ pub(crate) struct RtpMap<'a> {
 
 /// One media description: an `m=` line and what follows it.
 #[derive(Clone, Default, Debug)]
+#[expect(clippy::struct_field_names, reason = "`media` is what RFC 8866 calls the first field of `m=`")]
 pub(crate) struct Media<'a> {
     /// `audio`, `video`, `image`, `text`, `application`, `message`.
     pub(crate) media: &'a [u8],
@@ -98,7 +99,7 @@ impl<'a> Session<'a> {
                     session.dropped = true;
                     break;
                 }
-                let mut media = Media { connection, direction, ..Media::default() };
+                let mut media = Media { direction, connection, ..Media::default() };
                 session.dropped |= media_line(value, &mut media);
                 session.media.push(media);
                 continue;

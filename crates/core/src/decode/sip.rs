@@ -90,7 +90,7 @@ pub(crate) enum Start<'a> {
     Response { status: u16, reason: &'a [u8] },
 }
 
-/// The value of CSeq (RFC 3261, 20.16).
+/// The value of `CSeq` (RFC 3261, 20.16).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct CSeq {
     pub(crate) number: u32,
@@ -109,8 +109,6 @@ pub(crate) struct Address<'a> {
 
 /// One SIP message, borrowed.
 pub(crate) struct Message<'a> {
-    /// The whole message.
-    pub(crate) octets: &'a [u8],
     pub(crate) start: Start<'a>,
     /// Never empty.
     pub(crate) call_id: &'a [u8],
@@ -294,7 +292,6 @@ impl<'a> Message<'a> {
             Start::Response { .. } => Method::Other,
         };
         let mut message = Self {
-            octets,
             start,
             call_id: b"",
             cseq: CSeq { number: 0, method },

@@ -257,7 +257,7 @@ impl<'a> Optional<'a> {
             match (u16::from_be_bytes([t0, t1]), value) {
                 (tag::MESSAGE_PAYLOAD, _) => optional.payload = Some(value),
                 (tag::SAR_MSG_REF_NUM, &[high, low]) => {
-                    optional.reference = Some(u16::from_be_bytes([high, low]))
+                    optional.reference = Some(u16::from_be_bytes([high, low]));
                 }
                 (tag::SAR_TOTAL_SEGMENTS, &[total]) => optional.total = Some(total),
                 (tag::SAR_SEGMENT_SEQNUM, &[sequence]) => optional.sequence = Some(sequence),
@@ -344,7 +344,7 @@ pub(crate) mod tests {
         pub(crate) optional: &'a [u8],
     }
 
-    /// submit_sm or deliver_sm from +447700900123 to 122.
+    /// `submit_sm` or `deliver_sm` from +447700900123 to 122.
     pub(crate) fn sm(command: u32, sm: &Sm<'_>) -> Vec<u8> {
         let mut body = b"\0\x01\x01447700900123\0\0\x01122\0".to_vec();
         body.extend([sm.esm_class, 0, 0, 0, 0, 0, 0, sm.coding, 0, sm.text.len() as u8]);

@@ -125,7 +125,7 @@ impl<'a> Address<'a> {
         let numeric = out.bytes().all(|b| b.is_ascii_digit() || b == b'+');
         match self.ton {
             TON_INTERNATIONAL if numeric && !out.starts_with(['+', '0']) && !out.is_empty() => {
-                out.insert(0, '+')
+                out.insert(0, '+');
             }
             TON_NATIONAL if numeric => out.push_str(";ton=2"),
             TON_ALPHANUMERIC if numeric => out.push_str(";ton=5"),

@@ -172,8 +172,7 @@ impl NumberingPlans {
     pub(crate) fn of(&self, source: IpAddr) -> &NumberingPlan {
         self.lengths
             .iter()
-            .filter_map(|length| self.trunks.get(&Network::around(source, *length)?))
-            .next()
+            .find_map(|length| self.trunks.get(&Network::around(source, *length)?))
             .unwrap_or(&self.site)
     }
 
@@ -192,12 +191,12 @@ struct Network {
 
 impl Network {
     fn parse(text: &str) -> Option<Self> {
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address.parse().ok()?, length.parse().ok()?),
-            None => {
-                let address: IpAddr = text.parse().ok()?;
-                (address, if address.is_ipv4() { 32 } else { 128 })
-            }
+        let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
+        let address: IpAddr = address.parse().ok()?;
+        let length = match length {
+            Some(length) => length.parse().ok()?,
+            None if address.is_ipv4() => 32,
+            None => 128,
         };
         let network = Self::around(address, length)?;
         (network.address == address).then_some(network)

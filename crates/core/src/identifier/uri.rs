@@ -463,6 +463,7 @@ mod tests {
             ("sip:op.example", "sip:op.example"),
             ("tel:10-01;phone-context=Pbx.Example", "tel:1001;phone-context=pbx.example"),
             ("tel:112", "tel:112"),
+            ("sip::@.", ""),
             ("122", "tel:122"),
             ("*100#", "tel:*100#"),
             ("MyBank", "MyBank"),

@@ -5,6 +5,7 @@
 
 mod dialogs;
 mod media;
+mod reading;
 mod state;
 mod stream;
 mod table;
@@ -17,13 +18,13 @@ use smallvec::SmallVec;
 use self::dialogs::Dialogs;
 use self::media::{Described, Media};
 pub(crate) use self::state::CallState;
-use self::state::{Event, is_retried, transition};
+use self::state::{Event, transition};
 pub(crate) use self::stream::Stream;
 use self::table::{CallRef, Table};
 use super::{Change, Observer};
 use crate::counters::Counter;
-use crate::decode::sip::{self, Method, Start};
-use crate::decode::{rtcp, rtp, sdp};
+use crate::decode::sip::{self, Method};
+use crate::decode::{rtcp, rtp};
 use crate::matching::Selection;
 use crate::packet::{Endpoint, Seen, Time, Transport};
 use crate::product::{EndReason, Party, Role, Side};
@@ -32,9 +33,12 @@ use crate::product::{EndReason, Party, Role, Side};
 /// but its first answer and the last RTP packets come within a second or two; ten leaves room for a slow path.
 const LINGER: i64 = 10;
 
-/// How long after a challenge the retry is waited for, and how long after CANCEL the branches that are still out:
-/// 64 * T1, timers B, F and H (RFC 3261, 17).
-const RETRY: i64 = 32;
+/// How long after CANCEL the branches that are still out are waited for: 64 * T1, timers B, F and H (RFC 3261, 17).
+const BRANCHES: i64 = 32;
+
+/// How long after a challenge or redirection the retry is waited for. Programs try again at once, but a telephone that
+/// asks its owner for the password takes a minute.
+const RETRY: i64 = 180;
 
 /// How long a call may go without an answer or a sign of life: timer C of proxies is more than three minutes
 /// (RFC 3261, 16.6), and each provisional response begins it again.
@@ -57,6 +61,7 @@ const MAX_PARTIES: usize = 64;
 const MAX_STREAMS: usize = 64;
 
 /// One call: an INVITE dialog set with one Call-ID.
+#[expect(clippy::struct_field_names, reason = "`call_id` is SIP's own name")]
 pub(crate) struct Call {
     pub(crate) call_id: Box<str>,
     pub(crate) state: CallState,
@@ -147,7 +152,7 @@ impl Call {
                 alive.plus_seconds(MEDIA_SILENCE)
             }
             CallState::Answered => alive.plus_seconds(ABSOLUTE),
-            CallState::Failed if inner.dialogs.branches_out() => inner.since.plus_seconds(RETRY),
+            CallState::Failed if inner.dialogs.branches_out() => inner.since.plus_seconds(BRANCHES),
             CallState::Failed | CallState::Ended => inner.since.plus_seconds(LINGER),
         }
     }
@@ -183,12 +188,13 @@ impl Call {
             }
             (Event::Cancel, Change::End) => (self.end, self.end_reason) = (Some(ts), Some(EndReason::Cancel)),
             (Event::Failure, Change::End) => {
-                (self.end, self.end_reason) = (Some(ts), Some(EndReason::Failure))
+                (self.end, self.end_reason) = (Some(ts), Some(EndReason::Failure));
             }
-            // The failure as it went on over the last hop.
+            // The CANCEL or failure as it went on over the last hop, or was repeated until it was heard.
+            (Event::Cancel, _) if self.end_reason == Some(EndReason::Cancel) => self.end = Some(ts),
             (Event::Failure, _) if self.end_reason == Some(EndReason::Failure) => self.end = Some(ts),
             (Event::Bye, _) if state != self.state => {
-                (self.end, self.end_reason) = (Some(ts), Some(EndReason::Bye))
+                (self.end, self.end_reason) = (Some(ts), Some(EndReason::Bye));
             }
             _ => {}
         }
@@ -258,13 +264,13 @@ impl Calls {
         if begun || (initial && call.answer.is_none()) {
             call.inner.caller_tag = from;
         }
-        let event = event(&self.hasher, call, message, from);
+        let event = reading::event(&self.hasher, call, message, from);
         let mut change = event.map_or(Change::Nothing, |event| call.apply(event, seen.ts));
         if begun {
             change = Change::Begin;
         }
 
-        let dropped = parties(call, message, initial || begun);
+        let dropped = reading::parties(call, message, initial || begun);
         if dropped > 0 {
             out.count(Counter::IdentitiesDropped, dropped);
         }
@@ -275,7 +281,7 @@ impl Calls {
             // What a request says of its sender's side, a response says of the other.
             let by_caller = (from == call.inner.caller_tag) == message.status().is_none();
             let side = if by_caller { Side::Caller } else { Side::Callee };
-            describe(&mut self.media, &self.hasher, at, call, message, side, out)
+            reading::describe(&mut self.media, &self.hasher, at, call, message, side, out)
         };
         if change == Change::Nothing && moved {
             change = Change::Media;
@@ -395,107 +401,6 @@ impl Calls {
         call.conclude(otherwise);
         out.call_closed(&mut call, now);
     }
-}
-
-/// What a message means for its call; `None` for retransmissions and for what tells nothing.
-fn event(
-    hasher: &DefaultHashBuilder,
-    call: &mut Call,
-    message: &sip::Message<'_>,
-    from: u64,
-) -> Option<Event> {
-    let dialogs = &mut call.inner.dialogs;
-    // The called side's tag names the dialog: From in what it asks itself, To in everything else.
-    let called = || {
-        let by_caller = from == call.inner.caller_tag;
-        hasher.hash_one(if by_caller { message.to.tag } else { message.from.tag })
-    };
-    match (message.start, message.method()) {
-        (Start::Request { .. }, Method::Invite) => {
-            let fresh = message.to.tag.is_empty() && dialogs.invited(hasher.hash_one(message.branch));
-            fresh.then_some(Event::Invite)
-        }
-        (Start::Request { .. }, Method::Cancel) => Some(Event::Cancel),
-        (Start::Request { .. }, Method::Bye) => dialogs.hung_up(called()).then_some(Event::Bye),
-        (Start::Response { status, .. }, Method::Invite) => match status {
-            ..=100 => None,
-            180 | 183 => Some(Event::Ringing),
-            101..=199 => Some(Event::Progress),
-            200..=299 => {
-                dialogs.answered(called());
-                if call.answer.is_none() {
-                    call.final_status = Some(status);
-                }
-                Some(Event::Answer)
-            }
-            300.. => {
-                let last = dialogs.refused(hasher.hash_one(message.branch));
-                if call.answer.is_none() {
-                    call.final_status = Some(status);
-                    call.inner.refused = Some(call.inner.last_signal);
-                }
-                last.then_some(if is_retried(status) { Event::Challenge } else { Event::Failure })
-            }
-        },
-        _ => None,
-    }
-}
-
-/// Keeps the identities of a message that the call doesn't have yet. Says how many didn't fit.
-fn parties(call: &mut Call, message: &sip::Message<'_>, initial: bool) -> u64 {
-    let request = message.status().is_none();
-    // A response repeats From and To (RFC 3261, 8.2.6.2), and so does a request within a dialog; there only INVITE and
-    // UPDATE may bring a new From: connected identity (RFC 4916).
-    let from_to = request && (initial || matches!(message.method(), Method::Invite | Method::Update));
-    if !from_to && !message.has_asserted_identity() {
-        return 0;
-    }
-    let mut dropped = u64::from(message.identities_dropped);
-    message.parties(&mut |role, uri| {
-        let wanted = match role {
-            // Within a dialog the Request-URI is the other side's contact address.
-            Role::RequestUri => initial,
-            Role::From | Role::To => from_to,
-            _ => true,
-        };
-        if wanted && call.add_party(role, uri, !initial).is_err() {
-            dropped += 1;
-        }
-    });
-    dropped
-}
-
-/// Takes the session descriptions of a message in. Says whether they moved the media or changed the direction.
-fn describe(
-    media: &mut Media,
-    hasher: &DefaultHashBuilder,
-    at: CallRef,
-    call: &mut Call,
-    message: &sip::Message<'_>,
-    side: Side,
-    out: &mut impl Observer,
-) -> bool {
-    let inner = &mut call.inner;
-    let mut changed = false;
-    message.bodies(|content_type, body| {
-        if !(content_type.is_empty() || sip::is_type(content_type, b"application/sdp")) {
-            return;
-        }
-        let hash = hasher.hash_one(body);
-        let Some(last) = inner.last_sdp.get_mut(side as usize) else { return };
-        if *last == hash {
-            return;
-        }
-        *last = hash;
-        let Some(session) = sdp::Session::parse(body) else { return };
-        let outcome = media.describe(at, &mut inner.described, side, &session);
-        changed |= outcome.changed;
-        let dropped = outcome.dropped + u64::from(session.dropped);
-        if dropped > 0 {
-            out.count(Counter::MediaAddressesDropped, dropped);
-        }
-    });
-    changed
 }
 
 #[cfg(test)]

@@ -187,6 +187,8 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
                 flow.named = true;
                 out.name(flow, via, name, &seen);
             });
+            let unreadable = u64::from(web.take_unreadable());
+            self.out.count(Counter::NamesUnreadable, unreadable);
             if web.finished() {
                 *self.protocol = Protocol::Ignored;
                 return octets.len();
@@ -275,12 +277,14 @@ impl<O: Observer> Feed<'_, '_, O> {
             Protocol::Dns => {
                 let (flow, out) = (&mut *self.flow, &mut *self.out);
                 // Two octets of length stand before each message (RFC 7766 8).
-                let _ = dns::names(message.get(2..).unwrap_or_default(), &mut |section, name| {
+                let found = dns::names(message.get(2..).unwrap_or_default(), &mut |section, name| {
                     if section == dns::Section::Question {
                         flow.named = true;
                         out.name(flow, NameVia::Dns, name, &seen);
                     }
                 });
+                let unreadable = found.map_or(0, |f| u64::from(f.unreadable) + u64::from(f.cut));
+                out.count(Counter::NamesUnreadable, unreadable);
             }
             Protocol::Undecided | Protocol::Web(_) | Protocol::Ignored => {}
         }

@@ -80,6 +80,9 @@ impl Lookups {
             entry.flow.touch(seen);
         }
         self.evict(out);
+        if let Some(found) = is_dns {
+            out.count(Counter::NamesUnreadable, u64::from(found.unreadable) + u64::from(found.cut));
+        }
         is_dns.is_some()
     }
 
@@ -96,7 +99,8 @@ impl Lookups {
                 entry.flow.named = true;
                 out.name(&mut entry.flow, NameVia::Quic, &found.name, seen);
             }
-            _ => {}
+            Progress::Unreadable => out.count(Counter::NamesUnreadable, 1),
+            Progress::NeedMore | Progress::NoName | Progress::GivenUp => {}
         }
         self.hello_octets = self.hello_octets.saturating_sub(hello.octets());
         entry.hello = None;

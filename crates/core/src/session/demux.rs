@@ -62,7 +62,7 @@ impl Sessions {
         let now = self.now;
         self.connections.finish(now, &mut self.shared, out);
         self.lookups.finish(now, out);
-        self.shared.messages.finish(out);
+        self.shared.messages.finish(now, out);
         self.shared.calls.finish(now, out);
     }
 
@@ -131,6 +131,12 @@ impl Sessions {
             protocol::IPIP | protocol::IPV6 if depth < MAX_TUNNELS => {
                 self.network(ip.payload, packet, ts, depth + 1, out);
             }
+            protocol::ESP => match ip::esp_null(ip.payload) {
+                Some((protocol, payload)) => {
+                    self.transport(&Ip { protocol, payload, ..*ip }, packet, ts, depth, out);
+                }
+                None => out.count(Counter::NotTransport, 1),
+            },
             _ => out.count(Counter::NotTransport, 1),
         }
     }
@@ -141,8 +147,11 @@ impl Sessions {
             out.count(Counter::UdpOther, 1);
             return;
         };
-        if first & 0xc0 == 0x80 && self.shared.calls.media(seen, out) {
-            return;
+        if first & 0xc0 == 0x80 {
+            if self.shared.calls.media(seen, out) {
+                return;
+            }
+            out.stray(seen);
         }
         if sip::looks_like_sip(seen.payload) {
             self.shared.sip(seen, out);

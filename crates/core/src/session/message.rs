@@ -18,7 +18,7 @@ use crate::session::{Observer, Text, TextVia};
 
 use body::Content;
 use parts::{Parts, Piece};
-use recent::{Mark, Recent, mark};
+use recent::{Recent, mark};
 
 /// Reads text messages.
 #[derive(Default)]
@@ -28,6 +28,11 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
+    /// Nothing seen yet.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
     /// A SIP message. Anything but a MESSAGE request (RFC 3428) is left alone.
     pub(crate) fn sip(&mut self, message: &sip::Message<'_>, seen: &Seen<'_>, out: &mut impl Observer) {
         if message.status().is_some() || message.method() != Method::Message {
@@ -126,8 +131,8 @@ impl Messages {
         self.parts.advance(now, out);
     }
 
-    /// The source has ended: tells what is there.
-    pub(crate) fn finish(&mut self, out: &mut impl Observer) {
+    /// The source has ended: tells what is there. What is told bears the time of its last part, not `_now`.
+    pub(crate) fn finish(&mut self, _now: Time, out: &mut impl Observer) {
         self.parts.finish(out);
     }
 }

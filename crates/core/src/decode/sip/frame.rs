@@ -28,8 +28,6 @@ pub(crate) fn frame(octets: &[u8]) -> Framing {
     };
     let head = octets.len() - body.len();
     match length {
-        // RFC 3261, 20.14 demands it on streams; without it there is no body that could be told from the next message.
-        None => Framing::Message(head),
         Some(Some(n)) if n as usize <= MAX_BODY => {
             if body.len() >= n as usize {
                 Framing::Message(head + n as usize)
@@ -37,8 +35,9 @@ pub(crate) fn frame(octets: &[u8]) -> Framing {
                 Framing::NeedMore
             }
         }
+        // RFC 3261, 20.14 demands it on streams; without it there is no body that could be told from the next message.
         // No number, or one beyond belief: the headers are still a message, and the next start line is looked for.
-        Some(_) => Framing::Message(head),
+        None | Some(_) => Framing::Message(head),
     }
 }
 

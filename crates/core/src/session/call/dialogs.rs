@@ -17,8 +17,19 @@ const MAX_DIALOGS: usize = 16;
 pub(super) struct Dialogs {
     /// Top Via branch of each INVITE that began a dialog, and whether its final response is still out.
     branches: SmallVec<[(u64, bool); 2]>,
-    /// Tag of the called side of each answered dialog, and whether BYE is still out.
-    dialogs: SmallVec<[(u64, bool); 1]>,
+    /// Tag of the called side of each answered dialog, and how far that dialog is.
+    dialogs: SmallVec<[(u64, Dialog); 1]>,
+}
+
+/// How far an answered dialog is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Dialog {
+    /// 2xx. Not enough to keep a call up: a proxy that hides tags shows two for one dialog.
+    Answered,
+    /// ACK: the caller has taken it up.
+    Up,
+    /// BYE.
+    Down,
 }
 
 impl Dialogs {
@@ -49,16 +60,24 @@ impl Dialogs {
     /// A 2xx to INVITE.
     pub(super) fn answered(&mut self, tag: u64) {
         if self.dialogs.len() < MAX_DIALOGS && !self.dialogs.iter().any(|(t, _)| *t == tag) {
-            self.dialogs.push((tag, true));
+            self.dialogs.push((tag, Dialog::Answered));
+        }
+    }
+
+    /// An ACK.
+    pub(super) fn taken_up(&mut self, tag: u64) {
+        if let Some((_, dialog)) = self.dialogs.iter_mut().find(|(t, d)| *t == tag && *d == Dialog::Answered)
+        {
+            *dialog = Dialog::Up;
         }
     }
 
     /// A BYE. Says whether it leaves no dialog up. A tag that nobody has answered with ends nothing while a dialog is
     /// up: it may be of an early dialog (15.1.1), or forged.
     pub(super) fn hung_up(&mut self, tag: u64) -> bool {
-        if let Some((_, up)) = self.dialogs.iter_mut().find(|(t, _)| *t == tag) {
-            *up = false;
+        if let Some((_, dialog)) = self.dialogs.iter_mut().find(|(t, _)| *t == tag) {
+            *dialog = Dialog::Down;
         }
-        !self.dialogs.iter().any(|(_, up)| *up)
+        !self.dialogs.iter().any(|(_, dialog)| *dialog == Dialog::Up)
     }
 }

@@ -1,5 +1,7 @@
 //! Calls as transcripts: what is said on the wire, and what an observer is told.
 
+use std::fmt::Write;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -86,7 +88,7 @@ impl Tap {
         Seen { ts: self.now, src, dst, transport: Transport::Udp, packet: None, payload }
     }
 
-    /// One message: first line, the To tag, CSeq, the Via branch, and a media address to describe.
+    /// One message: first line, the To tag, `CSeq`, the Via branch, and a media address to describe.
     fn says(&mut self, from: Side, line: &str, tag: &str, cseq: &str, branch: &str, sdp: &str) -> &mut Self {
         let raw = message("1", from, line, tag, cseq, branch, sdp);
         self.raw(raw.as_bytes())
@@ -215,10 +217,11 @@ fn a_challenge_is_no_end_when_the_caller_tries_again() {
 #[test]
 fn a_challenge_that_nobody_meets_is_the_end() {
     let mut tap = Tap::new();
-    tap.at(1).alice("INVITE", "", "1 INVITE", "").at(2).bob("401", "p", "1 INVITE", "").at(40);
+    tap.at(1).alice("INVITE", "", "1 INVITE", "").at(2).bob("401", "p", "1 INVITE", "").at(200);
     assert_eq!(tap.told(), ["1 Begin", "1 closed Failure 401 start 1 ringing - answer - end 2"]);
 }
 
+/// A CANCEL over several hops, or repeated until it is heard (RFC 3261, 9.1), ends the call once, with the last of them.
 #[test]
 fn cancel_and_the_race_against_the_answer() {
     let mut tap = Tap::new();
@@ -226,6 +229,11 @@ fn cancel_and_the_race_against_the_answer() {
     tap.at(4).alice("CANCEL", "", "1 CANCEL", "").bob("200", "b", "1 CANCEL", "");
     tap.at(5).bob("487", "b", "1 INVITE", "").bob("487", "b", "1 INVITE", "").at(30);
     assert_eq!(tap.told(), ["1 Begin", "1 End", "1 closed Cancel 487 start 1 ringing - answer - end 4"]);
+
+    let mut tap = Tap::new();
+    tap.at(1).alice("INVITE", "", "1 INVITE", "").at(4).alice("CANCEL", "", "1 CANCEL", "");
+    tap.at(5).alice("CANCEL", "", "1 CANCEL", "").at(30);
+    assert_eq!(tap.told(), ["1 Begin", "1 End"]);
 
     let mut tap = Tap::new();
     tap.at(1).alice("INVITE", "", "1 INVITE", "").at(4).alice("CANCEL", "", "1 CANCEL", "");
@@ -267,6 +275,7 @@ fn two_answered_dialogs_end_with_the_second_bye() {
         .alice("INVITE", "", "1 INVITE", "")
         .bob("200", "x", "1 INVITE", "")
         .bob("200", "y", "1 INVITE", "");
+    tap.alice("ACK", "x", "1 ACK", "").alice("ACK", "y", "1 ACK", "");
     tap.at(2)
         .alice("BYE", "x", "2 BYE", "")
         .alice("BYE", "x", "2 BYE", "")
@@ -274,6 +283,29 @@ fn two_answered_dialogs_end_with_the_second_bye() {
     assert_eq!(tap.told(), ["1 Begin", "1 Answer"]);
     tap.at(9).bob("BYE", "y", "1 BYE", "");
     assert_eq!(tap.told(), ["1 End"]);
+}
+
+#[test]
+fn a_proxy_that_hides_tags_shows_one_call_with_two() {
+    let mut tap = Tap::new();
+    tap.at(1).says(Side::Caller, "INVITE", "", "1 INVITE", "a", "").says(
+        Side::Caller,
+        "INVITE",
+        "",
+        "1 INVITE",
+        "b",
+        "",
+    );
+    tap.says(Side::Callee, "200", "y", "1 INVITE", "b", "").says(
+        Side::Callee,
+        "200",
+        "x",
+        "1 INVITE",
+        "a",
+        "",
+    );
+    tap.alice("ACK", "x", "1 ACK", "").at(9).alice("BYE", "x", "2 BYE", "");
+    assert_eq!(tap.told(), ["1 Begin", "1 Answer", "1 End"]);
 }
 
 #[test]
@@ -422,7 +454,7 @@ fn limits_of_one_call_bite_and_are_counted() {
     let mut raw =
         String::from("UPDATE sip:x SIP/2.0\r\nCall-ID: 1\r\nCSeq: 3 UPDATE\r\nTo: <sip:bob@b>;tag=b\r\n");
     for n in 0..100 {
-        raw.push_str(&format!("Diversion: <sip:{n}@h>\r\n"));
+        write!(raw, "Diversion: <sip:{n}@h>\r\n").expect("memory");
     }
     tap.raw(format!("{raw}\r\n").as_bytes());
     assert!(tap.counted(Counter::IdentitiesDropped) > 0);

@@ -21,7 +21,10 @@ const TIMEOUT_SECONDS: i64 = 600;
 const MAX_WAITING: usize = 65_536;
 
 /// Octets of parts and parties held at once.
-const MAX_HELD: usize = 64 * 1024 * 1024;
+pub(super) const MAX_HELD: usize = 64 * 1024 * 1024;
+
+/// What a part takes besides its octets: an empty one isn't free.
+const PART_COST: usize = size_of::<Piece>() + size_of::<(u8, Mark)>();
 
 /// Octets that one message may hold: 255 parts of 160 septets are 40,800; SMPP payloads may be larger each.
 const MAX_MESSAGE: usize = 1024 * 1024;
@@ -136,20 +139,23 @@ impl Parts {
             }
         }
         if !self.waiting.contains_key(&key) {
-            self.begin(key, total, via, parties, seen, out);
+            self.begin(key, total, via, parties, seen);
         }
         let Some(waiting) = self.waiting.get_mut(&key) else { return };
-        self.held += piece.octets.len();
-        waiting.held += piece.octets.len();
+        let cost = piece.octets.len() + PART_COST;
+        self.held += cost;
+        waiting.held += cost;
         waiting.last = seen.ts;
         waiting.known.push((piece.sequence, content));
         let at = waiting.pieces.partition_point(|p| p.sequence < piece.sequence);
         waiting.pieces.insert(at, piece);
         if waiting.is_told() {
-            self.held -= waiting.held;
+            // The marks stay, to know copies by.
+            let kept = waiting.known.len() * PART_COST;
+            self.held = self.held - waiting.held + kept;
             let (pieces, parties) =
                 (std::mem::take(&mut waiting.pieces), std::mem::take(&mut waiting.parties));
-            waiting.held = 0;
+            waiting.held = kept;
             let (text, is_fallback) = join(&pieces);
             let start = waiting.start;
             count_fallback(is_fallback, out);
@@ -157,18 +163,12 @@ impl Parts {
                 Text { via, parties: &parties, text: text.as_deref(), parts: total, partial: false, start };
             tell(&text, seen, out);
         }
+        self.make_room(out);
     }
 
-    fn begin(
-        &mut self,
-        key: Mark,
-        total: u8,
-        via: TextVia,
-        parties: Vec<Party>,
-        seen: &Seen<'_>,
-        out: &mut impl Observer,
-    ) {
-        while self.waiting.len() >= MAX_WAITING || self.held > MAX_HELD {
+    /// Gives up the oldest until the limits hold.
+    fn make_room(&mut self, out: &mut impl Observer) {
+        while self.waiting.len() > MAX_WAITING || self.held > MAX_HELD {
             let Some((_, oldest, serial)) = self.order.pop_front() else { break };
             if let Some(waiting) = self.waiting.get(&oldest).filter(|w| w.serial == serial) {
                 if !waiting.is_told() {
@@ -177,6 +177,15 @@ impl Parts {
                 self.give_up(oldest, out);
             }
         }
+    }
+
+    /// Octets held.
+    #[cfg(test)]
+    pub(super) const fn held(&self) -> usize {
+        self.held
+    }
+
+    fn begin(&mut self, key: Mark, total: u8, via: TextVia, parties: Vec<Party>, seen: &Seen<'_>) {
         let serial = self.next_serial;
         self.next_serial += 1;
         let held = parties.iter().map(|p| p.uri.0.len()).sum();

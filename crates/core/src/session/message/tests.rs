@@ -79,7 +79,7 @@ fn request(branch: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
 /// What is told of one MESSAGE request.
 fn sip_text(content_type: &str, body: &[u8]) -> Ear {
     let octets = request("b", content_type, body);
-    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let (mut messages, mut ear) = (Messages::new(), Ear::default());
     messages.sip(&sip::Message::parse(&octets).expect("SIP"), &seen(&octets, 0), &mut ear);
     ear
 }
@@ -118,7 +118,7 @@ fn bodies_of_sip_messages() {
 
 #[test]
 fn a_retransmission_is_no_message() {
-    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let (mut messages, mut ear) = (Messages::new(), Ear::default());
     for (branch, at) in [("b1", 0), ("b1", 1), ("b1", 3), ("b2", 4)] {
         let octets = request(branch, "text/plain", b"hi");
         messages.sip(&sip::Message::parse(&octets).expect("SIP"), &seen(&octets, at), &mut ear);
@@ -129,16 +129,14 @@ fn a_retransmission_is_no_message() {
 
 #[test]
 fn the_centre_is_no_party_of_a_short_message_over_ims() {
-    const SUBMIT: &[u8] =
-        b"\x00\x01\x00\x04\x91\x10\x32\xf4\x0d\x01\x07\x03\x81\x21\xf2\x00\x00\x04\xf4\xf2\x9c\x0e";
-    let ear = sip_text("application/vnd.3gpp.sms", SUBMIT);
+    let submit = b"\x00\x01\x00\x04\x91\x10\x32\xf4\x0d\x01\x07\x03\x81\x21\xf2\x00\x00\x04\xf4\xf2\x9c\x0e";
+    let ear = sip_text("application/vnd.3gpp.sms", submit);
     assert_eq!(ear.texts(), [Some("test")]);
     assert_eq!(ear.told[0].via, TextVia::Ims);
     let expected = [(Role::From, "sip:alice@op.example".to_owned()), (Role::Recipient, "122".to_owned())];
     assert_eq!(ear.told[0].parties, expected);
 
-    const DELIVER: &[u8] = b"\x01\x01\x04\x91\x10\x32\xf4\x00\x13\x04\x0b\x91\x33\x16\x32\x54\x76\xf8\0\0\x52\x50\x31\x21\x43\x65\0\x04\xf4\xf2\x9c\x0e";
-    let mut deliver = DELIVER.to_vec();
+    let mut deliver = b"\x01\x01\x04\x91\x10\x32\xf4\x00\x13\x04\x0b\x91\x33\x16\x32\x54\x76\xf8\0\0\x52\x50\x31\x21\x43\x65\0\x04\xf4\xf2\x9c\x0e".to_vec();
     deliver[8] = (deliver.len() - 9) as u8;
     let ear = sip_text("application/vnd.3gpp.sms", &deliver);
     assert_eq!(ear.texts(), [Some("test")]);
@@ -157,7 +155,7 @@ fn the_centre_is_no_party_of_a_short_message_over_ims() {
 
 #[test]
 fn receipts_are_left_out() {
-    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let (mut messages, mut ear) = (Messages::new(), Ear::default());
     let receipt = sm(DELIVER_SM, &Sm { esm_class: 4, coding: 0, text: b"id:1 stat:DELIVRD", optional: &[] });
     messages.smpp(&receipt, &seen(&receipt, 0), &mut ear);
     assert!(ear.told.is_empty());
@@ -165,7 +163,7 @@ fn receipts_are_left_out() {
 
 #[test]
 fn a_damaged_operation_is_counted() {
-    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let (mut messages, mut ear) = (Messages::new(), Ear::default());
     let mut damaged = sm(SUBMIT_SM, &Sm { esm_class: 0, coding: 0, text: b"hi", optional: &[] });
     damaged[17] = 99;
     messages.smpp(&damaged, &seen(&damaged, 0), &mut ear);
@@ -175,7 +173,7 @@ fn a_damaged_operation_is_counted() {
 
 #[test]
 fn octets_are_joined_before_they_are_read() {
-    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let (mut messages, mut ear) = (Messages::new(), Ear::default());
     for pdu in [part(2, 2, b"\xde\x00\0!"), part(1, 2, b"\0a\xd8\x3d")] {
         messages.smpp(&pdu, &seen(&pdu, 0), &mut ear);
     }
@@ -185,7 +183,7 @@ fn octets_are_joined_before_they_are_read() {
 
 #[test]
 fn what_never_becomes_whole_is_told_as_partial() {
-    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let (mut messages, mut ear) = (Messages::new(), Ear::default());
     for pdu in [part(1, 4, b"\0b"), part(3, 4, b"\0d"), part(4, 4, b"\0e"), part(1, 4, b"\0b")] {
         messages.smpp(&pdu, &seen(&pdu, 5), &mut ear);
     }
@@ -196,19 +194,19 @@ fn what_never_becomes_whole_is_told_as_partial() {
     assert_eq!(ear.texts(), [Some("b\u{fffd}de")]);
     assert!(ear.told[0].partial);
     assert_eq!(ear.counters.get(Counter::PartsDropped), 3);
-    messages.finish(&mut ear);
+    messages.finish(Time(0), &mut ear);
     assert_eq!(ear.told.len(), 1);
 }
 
 #[test]
 fn a_copy_after_the_end_is_no_message_but_a_reused_reference_is() {
-    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let (mut messages, mut ear) = (Messages::new(), Ear::default());
     for pdu in
         [part(1, 2, b"\0a"), part(2, 2, b"\0b"), part(2, 2, b"\0b"), part(1, 2, b"\0c"), part(2, 2, b"\0d")]
     {
         messages.smpp(&pdu, &seen(&pdu, 0), &mut ear);
     }
-    messages.finish(&mut ear);
+    messages.finish(Time(0), &mut ear);
     assert_eq!(ear.texts(), [Some("ab"), Some("cd")]);
     assert_eq!(ear.counters.get(Counter::MessagesRepeated), 1);
     assert_eq!(ear.counters.get(Counter::Messages), 2);
@@ -216,7 +214,7 @@ fn a_copy_after_the_end_is_no_message_but_a_reused_reference_is() {
 
 #[test]
 fn impossible_part_numbers_stand_alone() {
-    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let (mut messages, mut ear) = (Messages::new(), Ear::default());
     for pdu in [part(3, 2, b"\0a"), part(0, 2, b"\0b"), part(1, 1, b"\0c"), part(1, 0, b"\0d")] {
         messages.smpp(&pdu, &seen(&pdu, 0), &mut ear);
     }
@@ -225,7 +223,7 @@ fn impossible_part_numbers_stand_alone() {
 
 #[test]
 fn one_binary_part_makes_the_message_binary() {
-    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let (mut messages, mut ear) = (Messages::new(), Ear::default());
     let other =
         sm(SUBMIT_SM, &Sm { esm_class: 0x40, coding: 4, text: b"\x05\0\x03\x09\x02\x02abc", optional: &[] });
     for pdu in [part(1, 2, b"\0a"), other] {
@@ -234,12 +232,53 @@ fn one_binary_part_makes_the_message_binary() {
     assert_eq!(ear.texts(), [None]);
 }
 
+#[test]
+fn what_is_held_is_bounded_and_nothing_is_lost_unsaid() {
+    const OCTETS: u16 = 60_000;
+    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let count = parts::MAX_HELD / usize::from(OCTETS) + 10;
+    for n in 0..count as u16 {
+        let [high, low] = n.to_be_bytes();
+        let [length_high, length_low] = OCTETS.to_be_bytes();
+        let mut optional = vec![
+            2,
+            0x0c,
+            0,
+            2,
+            high,
+            low,
+            2,
+            0x0e,
+            0,
+            1,
+            2,
+            2,
+            0x0f,
+            0,
+            1,
+            1,
+            4,
+            0x24,
+            length_high,
+            length_low,
+        ];
+        optional.resize(optional.len() + usize::from(OCTETS), b'a');
+        let pdu = sm(SUBMIT_SM, &Sm { esm_class: 0, coding: 4, text: &[], optional: &optional });
+        messages.smpp(&pdu, &seen(&pdu, 0), &mut ear);
+        assert!(messages.parts.held() <= parts::MAX_HELD);
+    }
+    let evicted = ear.counters.get(Counter::MessagesEvicted);
+    assert!(evicted >= 10 && evicted == ear.told.len() as u64);
+    messages.finish(Time(0), &mut ear);
+    assert_eq!((ear.told.len(), messages.parts.held()), (count, 0));
+}
+
 proptest! {
     #[test]
     fn parts_in_any_order_give_the_same_text(
         order in Just((1u8..=6).collect::<Vec<_>>()).prop_shuffle(), again in proptest::collection::vec(0usize..6, 0..6),
     ) {
-        let (mut messages, mut ear) = (Messages::default(), Ear::default());
+        let (mut messages, mut ear) = (Messages::new(), Ear::default());
         let pdus: Vec<_> = order.iter().map(|n| part(*n, 6, &[0, b'a' + n])).collect();
         for (index, pdu) in pdus.iter().enumerate() {
             messages.smpp(pdu, &seen(pdu, 0), &mut ear);
@@ -247,13 +286,13 @@ proptest! {
                 messages.smpp(&pdus[*copy], &seen(pdu, 0), &mut ear);
             }
         }
-        messages.finish(&mut ear);
+        messages.finish(Time(0), &mut ear);
         prop_assert_eq!(ear.texts(), [Some("bcdefg")]);
     }
 
     #[test]
     fn interleaved_messages_stay_apart(order in Just((0..8).collect::<Vec<u8>>()).prop_shuffle()) {
-        let (mut messages, mut ear) = (Messages::default(), Ear::default());
+        let (mut messages, mut ear) = (Messages::new(), Ear::default());
         for n in order {
             let (reference, sequence) = (n / 4, n % 4 + 1);
             let text = [5, 0, 3, reference, 4, sequence, b'A' + n];

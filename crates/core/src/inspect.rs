@@ -128,7 +128,6 @@ impl Observer for Teller {
     }
 
     fn text(&mut self, text: &Text<'_>, _: &Seen<'_>) {
-        self.counters.count(Counter::Messages);
         let first = |roles: [Role; 2]| {
             let found = roles.iter().find_map(|r| text.parties.iter().find(|p| p.role == *r));
             found.map(|p| p.uri.0.clone())

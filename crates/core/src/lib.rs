@@ -38,7 +38,7 @@ pub use counters::{Counter, Counters};
 pub use error::Refusal;
 pub use matching::{Match, Resume, TaskState};
 pub use packet::{Endpoint, LinkType, Packet, Seen, Time, Transport};
-pub use point::Point;
+pub use point::{Admission, Point};
 pub use product::*;
 pub use redact::Pii;
 pub use task::{Kind, Task};

@@ -213,9 +213,8 @@ impl Index {
         &mut self.tasks[task.0 as usize].state
     }
 
-    /// Age public keys to which the task's product is encrypted.
-    pub(crate) fn recipients(&self, task: TaskId) -> &[String] {
-        self.tasks[task.0 as usize].task.recipients()
+    pub(crate) fn task(&self, task: TaskId) -> &Task {
+        &self.tasks[task.0 as usize].task
     }
 
     /// A task that has passed its ceiling and whose suspension wasn't told yet.

@@ -41,13 +41,14 @@ impl Point {
     }
 
     /// Admits a task (see [`Task::admit`] for the steps). `now` is the caller's clock: the window must be open now.
-    pub fn admit(&mut self, bundle: &[u8], now: Time, resume: Resume) -> Result<(TaskId, &[String]), Refusal> {
+    pub fn admit(&mut self, bundle: &[u8], now: Time, resume: Resume) -> Result<Admission<'_>, Refusal> {
         let task = Task::admit(&self.config, &mut self.head, bundle, now)?;
         if task.kind() == Kind::Disclosure {
             return Err(Refusal::Warrant("a disclosure warrant opens records; it is not a task for a point".into()));
         }
         let id = self.release.index.add(task, resume)?;
-        Ok((id, self.release.index.recipients(id)))
+        let task = self.release.index.task(id);
+        Ok(Admission { id, liid: task.liid(), kind: task.kind(), recipients: task.recipients() })
     }
 
     /// Every check of an admission, and no task: for a disclosure, which selects no traffic, and for a desk that asks.
@@ -95,6 +96,19 @@ impl std::fmt::Debug for Point {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Point").field("counters", &self.release.counters).finish_non_exhaustive()
     }
+}
+
+/// A task that this point has taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission<'a> {
+    /// Its index.
+    pub id: TaskId,
+    /// Its label.
+    pub liid: &'a str,
+    /// Kind of its warrant.
+    pub kind: Kind,
+    /// Age public keys to which its product is encrypted.
+    pub recipients: &'a [String],
 }
 
 /// Hears what sessions find out, matches, and releases.
@@ -276,7 +290,6 @@ impl Observer for Release {
     }
 
     fn text(&mut self, text: &Text<'_>, seen: &Seen<'_>) {
-        self.counters.count(Counter::Messages);
         let counters = &mut self.counters;
         let missed = &mut |why| counters.count(counter_of(why));
         let found = self.index.text(text, seen.src, &self.plans, seen.ts, missed);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mandat_core::{Config, Point, Product, Resume, TaskId, Time};
+use mandat_core::{Config, Kind, Point, Product, Resume, TaskId, Time};
 use mandat_sink::{RecordSealer, Sink, SinkError};
 use mandat_source::Merged;
 use pyo3::prelude::*;
@@ -64,11 +64,10 @@ impl Run {
         already: u64,
     ) -> Result<String, Failure> {
         let resume = Resume { first_cin, first_sequence, already };
-        let (id, recipients) = self.point.admit(bundle, Time(now_ns), resume)?;
-        let recipients = recipients.to_vec();
-        let liid = self.point.tasks().last().map(|t| t.liid.0.to_string()).unwrap_or_default();
-        self.outlet.sink.add_task(id, &liid, &recipients)?;
-        if recipients.is_empty() {
+        let task = self.point.admit(bundle, Time(now_ns), resume)?;
+        let (id, liid) = (task.id, task.liid.to_owned());
+        self.outlet.sink.add_task(id, &liid, task.recipients)?;
+        if task.kind == Kind::Retention {
             self.outlet.sealers.insert(id, (liid.clone(), RecordSealer::default()));
         }
         Ok(liid)

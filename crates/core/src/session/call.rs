@@ -153,7 +153,8 @@ impl Call {
             }
             CallState::Answered => alive.plus_seconds(ABSOLUTE),
             CallState::Failed if inner.dialogs.branches_out() => inner.since.plus_seconds(BRANCHES),
-            CallState::Failed | CallState::Ended => inner.since.plus_seconds(LINGER),
+            // From the last of the stragglers on: a CANCEL that nobody answers is repeated for 32 s (RFC 3261, 9.1).
+            CallState::Failed | CallState::Ended => inner.last_signal.plus_seconds(LINGER),
         }
     }
 

@@ -10,10 +10,10 @@ mod plan;
 mod target;
 mod uri;
 
-pub(crate) use domain::{Domain, DomainError, DomainIndex};
+pub(crate) use domain::{Domain, DomainIndex};
 pub(crate) use number::Number;
-pub(crate) use plan::{NumberingPlan, NumberingPlans};
-pub(crate) use target::{Target, TargetError};
+pub(crate) use plan::NumberingPlans;
+pub(crate) use target::Target;
 
 use std::fmt;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::counters::{Counter, Counters};
 use crate::decode::{rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
-use crate::product::{Encoding, Role, Side};
+use crate::product::{EndReason, Encoding, Role, Side};
 use crate::session::call::Call;
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 
@@ -107,7 +107,7 @@ impl Observer for Teller {
             "kind": "call", "call_id": call.call_id, "from": uri(Role::From), "to": uri(Role::To),
             "request_uri": uri(Role::RequestUri), "pai": asserted, "start": call.start.seconds(),
             "ringing": call.ringing.map(Time::seconds), "answer": call.answer.map(Time::seconds),
-            "end": call.end.map(Time::seconds), "end_reason": call.end_reason.map(|r| r.name()),
+            "end": call.end.map(Time::seconds), "end_reason": call.end_reason.map(EndReason::name),
             "final_status": call.final_status, "transports": transports,
         }));
         for s in &call.streams {

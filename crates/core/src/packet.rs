@@ -9,6 +9,7 @@ pub struct Time(pub i64);
 
 impl Time {
     /// The moment `seconds` later; saturates at the ends of the range.
+    #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000_000)))
     }

@@ -249,6 +249,7 @@ pub enum Side {
 
 impl Side {
     /// The side that isn't this one.
+    #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::Caller => Self::Callee,

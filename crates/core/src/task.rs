@@ -192,7 +192,7 @@ impl Task {
             // A name that is disclosed twice says nothing.
             all.next().filter(|_| all.next().is_none()).and_then(|(_, v)| v.as_str()).unwrap_or_default()
         };
-        let digest: String = Sha256::digest(bundle.warrant.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+        let digest = hex(&Sha256::digest(bundle.warrant.as_bytes()));
         if fact("kind") != "activate" {
             return Err(Refusal::EntryMismatch("kind"));
         }
@@ -435,6 +435,11 @@ impl Warrant {
             (false, false) => refuse("criteria mix keywords and domains; issue one warrant for each"),
         }
     }
+}
+
+fn hex(octets: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    octets.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }
 
 fn hashes(texts: &[String]) -> Option<Vec<Hash>> {

@@ -41,6 +41,7 @@ struct Outlet {
 #[pymethods]
 impl Run {
     #[new]
+    #[allow(clippy::needless_pass_by_value, reason = "Python lends nothing")]
     fn new(config: &[u8], sources: Vec<String>, product_dir: PathBuf, run_id: String) -> Result<Self, Failure> {
         let point = Point::new(Config::parse(config)?);
         let source = mandat_source::open(&sources)?;
@@ -125,9 +126,9 @@ impl Run {
         self.outlet.sealers.values().flat_map(wanted).collect()
     }
 
-    fn put_period_key(&mut self, liid: &str, period: String, key: [u8; 32]) {
+    fn put_period_key(&mut self, liid: &str, period: &str, key: [u8; 32]) {
         for (_, sealer) in self.outlet.sealers.values_mut().filter(|(l, _)| l == liid) {
-            sealer.put_period_key(period.clone(), key);
+            sealer.put_period_key(period.to_owned(), key);
         }
     }
 

@@ -284,7 +284,7 @@ impl Stream {
 
     /// Where the packet belongs, or why nowhere.
     fn position(&mut self, audio: &Audio, arrival: i64, speech: bool) -> Result<i64, Placed> {
-        let step = i32::from(audio.sequence.wrapping_sub(self.highest) as i16);
+        let step = i32::from(audio.sequence.wrapping_sub(self.highest).cast_signed());
         let by_timestamp = self.base.0 + i64::from(audio.timestamp.wrapping_sub(self.base.1).cast_signed());
         if (1..=MAX_DROPOUT).contains(&step) {
             self.suspect = None;
@@ -320,13 +320,8 @@ impl Stream {
         self.came = self.came.checked_shl(step).unwrap_or(0) | 1;
         // A telephone event keeps the timestamp of its first packet while it lasts (RFC 4733, 2.5.1.2), and other
         // codecs may have another clock: only speech moves or mends the base.
-        let position = if !speech {
-            arrival
-        } else if (by_timestamp - arrival).abs() > ANCHOR_TOLERANCE {
-            arrival
-        } else {
-            by_timestamp
-        };
+        let trusted = speech && (by_timestamp - arrival).abs() <= ANCHOR_TOLERANCE;
+        let position = if trusted { by_timestamp } else { arrival };
         if speech {
             self.base = (position, audio.timestamp);
         }

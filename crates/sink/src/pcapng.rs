@@ -192,7 +192,9 @@ mod tests {
             "frame.len",
         ];
         let mut args = vec!["-r", path, "-T", "fields", "-E", "separator=|"];
-        fields.iter().for_each(|f| args.extend(["-e", f]));
+        for field in fields {
+            args.extend(["-e", field]);
+        }
         let out = run("tshark", &args);
         let lines: Vec<_> = out.lines().collect();
         assert_eq!(lines.len(), 3);

@@ -208,13 +208,11 @@ impl Sink {
     fn record(&mut self, cc: &Cc) -> Result<(), SinkError> {
         let begins = self.recorder.begins(cc);
         let task = self.content_task(cc.task)?;
-        match begins {
-            Some(begins) => task.totals.recordings += u64::from(begins),
-            None => {
-                task.totals.packets_refused += 1;
-                return Ok(());
-            }
-        }
+        let Some(begins) = begins else {
+            task.totals.packets_refused += 1;
+            return Ok(());
+        };
+        task.totals.recordings += u64::from(begins);
         let dir =
             self.root.join(&self.tasks[&cc.task].liid).join("recordings").join(format!("{:010}", cc.cin.0));
         self.with_outlet((cc.task, cc.cin), |recorder, outlet| recorder.accept(cc, || dir, outlet));

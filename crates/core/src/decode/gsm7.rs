@@ -4,7 +4,6 @@
 
 /// TS 23.038, 6.2.1: leads to the extension table.
 const ESC: u8 = 0x1b;
-const CR: u8 = 0x0d;
 
 /// TS 23.038, 6.2.1. Position 0x1B is ESC and never read from here.
 const DEFAULT: [char; 128] = [
@@ -212,16 +211,6 @@ pub(crate) fn unpack(octets: &[u8], fill: u8, count: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Packed septets whose number isn't stated. Seven spare bits at the end look like one more `@`, so senders put a CR
-/// there (TS 23.038, 6.1.2.3.1): neither is text.
-pub(crate) fn unpack_unstated(octets: &[u8]) -> Vec<u8> {
-    let mut septets = unpack(octets, 0, usize::MAX);
-    if !septets.is_empty() && septets.len() % 8 == 0 && matches!(septets.last(), Some(&(CR | 0))) {
-        septets.pop();
-    }
-    septets
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,15 +264,6 @@ mod tests {
         assert_eq!(text(b"A", Language(6), Language(6)), "A");
     }
 
-    #[test]
-    fn the_padding_is_no_text() {
-        // Seven characters leave seven spare bits.
-        assert_eq!(unpack_unstated(&pack(b"1234567\r", 0)), b"1234567");
-        assert_eq!(unpack_unstated(&pack(b"1234567", 0)), b"1234567");
-        assert_eq!(unpack_unstated(&pack(b"12345678", 0)), b"12345678");
-        assert_eq!(unpack_unstated(&[]), b"");
-    }
-
     proptest! {
         #[test]
         fn round_trip(text in "[@£$¥èéùìòÇ\nØøÅåΔ_ΦΓΛΩΠΨΣΘΞ^{}\\\\\\[~\\]|€ÆæßÉ !-Z¡ÄÖÑÜ§¿a-zäöñüà]{0,160}", fill in 0u8..7) {
@@ -300,7 +280,6 @@ mod tests {
             let mut out = String::new();
             decode(&octets, Shifts { locking: Language(locking), single: Language(single) }, &mut out);
             decode(&unpack(&octets, fill, count), Shifts::default(), &mut out);
-            let _ = unpack_unstated(&octets);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::packet::LinkType;
 
-/// VLAN tags, MPLS labels and PPPoE headers that one frame may stack; more is an attack or damage.
+/// VLAN tags, and `PPPoE` headers that one frame may stack; more is an attack or damage.
 const MAX_TAGS: usize = 8;
 
 /// `AF_INET6` differs from system to system; a capture's first octets hold that of the machine that made it.

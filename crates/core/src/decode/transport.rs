@@ -22,6 +22,7 @@ pub(crate) fn udp(datagram: &[u8]) -> Option<Udp<'_>> {
 }
 
 /// A TCP segment, borrowed.
+#[allow(clippy::struct_excessive_bools, reason = "these are the header's own flags")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tcp<'a> {
     pub(crate) sport: u16,

@@ -101,11 +101,6 @@ impl DomainIndex {
         if subdomains { &mut entry.with_subdomains } else { &mut entry.exact }.push(id);
     }
 
-    /// Whether there is nothing to find.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
     /// The criteria that `name`, as it stood on the wire, meets. Names that are none (too long, not UTS #46) meet none.
     pub(crate) fn find(&self, name: &str) -> Found {
         if self.names.is_empty() {

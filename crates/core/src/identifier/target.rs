@@ -99,10 +99,10 @@ impl Target {
                 );
             }
         };
-        if let Identity::Number(number) = &identity {
-            if number.digits().as_str().len() < MIN_TARGET_DIGITS {
-                return Err(TargetError::NotInternational);
-            }
+        if let Identity::Number(number) = &identity
+            && number.digits().as_str().len() < MIN_TARGET_DIGITS
+        {
+            return Err(TargetError::NotInternational);
         }
         Ok(Self(identity))
     }

@@ -232,10 +232,9 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
     fn gap(&mut self) {
         match self.protocol {
             Protocol::Web(web) => web.gap(),
-            // After a hole these find their next message by themselves, or are told anew.
-            Protocol::Sip | Protocol::Undecided => {}
             Protocol::Smpp | Protocol::Dns => *self.protocol = Protocol::Undecided,
-            Protocol::Ignored => {}
+            // SIP finds its next message by itself; the others have nothing to find.
+            Protocol::Sip | Protocol::Undecided | Protocol::Ignored => {}
         }
     }
 

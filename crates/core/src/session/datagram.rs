@@ -13,7 +13,7 @@ use crate::packet::{Endpoint, Seen, Time, Transport};
 /// Flows followed at once. At 2,000 new flows a second and the time-outs below some 30,000 are alive.
 const MAX_FLOWS: usize = 1 << 18;
 
-/// Octets that unfinished ClientHellos may hold in all flows together.
+/// Octets that unfinished hellos may hold in all flows together.
 const MAX_HELLO_OCTETS: usize = 64 << 20;
 
 /// RFC 5452 has resolvers wait a few seconds.
@@ -26,7 +26,7 @@ const DNS_PORT: u16 = 53;
 
 struct Entry {
     flow: Flow,
-    /// Present while a ClientHello is awaited.
+    /// Present while a hello is awaited.
     hello: Option<Box<QuicHello>>,
 }
 

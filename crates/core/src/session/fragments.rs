@@ -108,10 +108,10 @@ impl Fragments {
     /// Forgets datagrams whose other pieces never came.
     pub(crate) fn advance(&mut self, now: Time, count: &mut impl FnMut(Counter, u64)) {
         while let Some(key) = self.expiry.pop(now) {
-            if self.table.get(&key).is_some_and(|d| d.started.plus_seconds(TIMEOUT_SECONDS) <= now) {
-                if let Some(lost) = self.forget(&key) {
-                    count(Counter::FragmentsDropped, lost.pieces as u64);
-                }
+            if self.table.get(&key).is_some_and(|d| d.started.plus_seconds(TIMEOUT_SECONDS) <= now)
+                && let Some(lost) = self.forget(&key)
+            {
+                count(Counter::FragmentsDropped, lost.pieces as u64);
             }
         }
     }

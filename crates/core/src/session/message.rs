@@ -28,11 +28,6 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    /// Nothing seen yet.
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// A SIP message. Anything but a MESSAGE request (RFC 3428) is left alone.
     pub(crate) fn sip(&mut self, message: &sip::Message<'_>, seen: &Seen<'_>, out: &mut impl Observer) {
         if message.status().is_some() || message.method() != Method::Message {

@@ -68,7 +68,8 @@ impl QuicHello {
     }
 
     /// Nothing more can come of it.
-    pub(crate) const fn finished(&self) -> bool {
+    #[cfg(test)]
+    const fn finished(&self) -> bool {
         self.finished
     }
 

@@ -94,7 +94,7 @@ impl Direction {
             self.deliver(payload, false, reader);
         } else if ahead == 0 {
             self.deliver(payload, true, reader);
-        } else if ahead as usize > MAX_PENDING + MAX_HELD {
+        } else if ahead.unsigned_abs() as usize > MAX_PENDING + MAX_HELD {
             // Nothing ties this to what came before.
             self.skip_to(seq, reader);
             self.deliver(payload, true, reader);

@@ -79,7 +79,7 @@ fn request(branch: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
 /// What is told of one MESSAGE request.
 fn sip_text(content_type: &str, body: &[u8]) -> Ear {
     let octets = request("b", content_type, body);
-    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
     messages.sip(&sip::Message::parse(&octets).expect("SIP"), &seen(&octets, 0), &mut ear);
     ear
 }
@@ -118,7 +118,7 @@ fn bodies_of_sip_messages() {
 
 #[test]
 fn a_retransmission_is_no_message() {
-    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
     for (branch, at) in [("b1", 0), ("b1", 1), ("b1", 3), ("b2", 4)] {
         let octets = request(branch, "text/plain", b"hi");
         messages.sip(&sip::Message::parse(&octets).expect("SIP"), &seen(&octets, at), &mut ear);
@@ -155,7 +155,7 @@ fn the_centre_is_no_party_of_a_short_message_over_ims() {
 
 #[test]
 fn receipts_are_left_out() {
-    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
     let receipt = sm(DELIVER_SM, &Sm { esm_class: 4, coding: 0, text: b"id:1 stat:DELIVRD", optional: &[] });
     messages.smpp(&receipt, &seen(&receipt, 0), &mut ear);
     assert!(ear.told.is_empty());
@@ -163,7 +163,7 @@ fn receipts_are_left_out() {
 
 #[test]
 fn a_damaged_operation_is_counted() {
-    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
     let mut damaged = sm(SUBMIT_SM, &Sm { esm_class: 0, coding: 0, text: b"hi", optional: &[] });
     damaged[17] = 99;
     messages.smpp(&damaged, &seen(&damaged, 0), &mut ear);
@@ -173,7 +173,7 @@ fn a_damaged_operation_is_counted() {
 
 #[test]
 fn octets_are_joined_before_they_are_read() {
-    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
     for pdu in [part(2, 2, b"\xde\x00\0!"), part(1, 2, b"\0a\xd8\x3d")] {
         messages.smpp(&pdu, &seen(&pdu, 0), &mut ear);
     }
@@ -183,7 +183,7 @@ fn octets_are_joined_before_they_are_read() {
 
 #[test]
 fn what_never_becomes_whole_is_told_as_partial() {
-    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
     for pdu in [part(1, 4, b"\0b"), part(3, 4, b"\0d"), part(4, 4, b"\0e"), part(1, 4, b"\0b")] {
         messages.smpp(&pdu, &seen(&pdu, 5), &mut ear);
     }
@@ -200,7 +200,7 @@ fn what_never_becomes_whole_is_told_as_partial() {
 
 #[test]
 fn a_copy_after_the_end_is_no_message_but_a_reused_reference_is() {
-    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
     for pdu in
         [part(1, 2, b"\0a"), part(2, 2, b"\0b"), part(2, 2, b"\0b"), part(1, 2, b"\0c"), part(2, 2, b"\0d")]
     {
@@ -214,7 +214,7 @@ fn a_copy_after_the_end_is_no_message_but_a_reused_reference_is() {
 
 #[test]
 fn impossible_part_numbers_stand_alone() {
-    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
     for pdu in [part(3, 2, b"\0a"), part(0, 2, b"\0b"), part(1, 1, b"\0c"), part(1, 0, b"\0d")] {
         messages.smpp(&pdu, &seen(&pdu, 0), &mut ear);
     }
@@ -223,7 +223,7 @@ fn impossible_part_numbers_stand_alone() {
 
 #[test]
 fn one_binary_part_makes_the_message_binary() {
-    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
     let other =
         sm(SUBMIT_SM, &Sm { esm_class: 0x40, coding: 4, text: b"\x05\0\x03\x09\x02\x02abc", optional: &[] });
     for pdu in [part(1, 2, b"\0a"), other] {
@@ -235,7 +235,7 @@ fn one_binary_part_makes_the_message_binary() {
 #[test]
 fn what_is_held_is_bounded_and_nothing_is_lost_unsaid() {
     const OCTETS: u16 = 60_000;
-    let (mut messages, mut ear) = (Messages::new(), Ear::default());
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
     let count = parts::MAX_HELD / usize::from(OCTETS) + 10;
     for n in 0..count as u16 {
         let [high, low] = n.to_be_bytes();
@@ -278,7 +278,7 @@ proptest! {
     fn parts_in_any_order_give_the_same_text(
         order in Just((1u8..=6).collect::<Vec<_>>()).prop_shuffle(), again in proptest::collection::vec(0usize..6, 0..6),
     ) {
-        let (mut messages, mut ear) = (Messages::new(), Ear::default());
+        let (mut messages, mut ear) = (Messages::default(), Ear::default());
         let pdus: Vec<_> = order.iter().map(|n| part(*n, 6, &[0, b'a' + n])).collect();
         for (index, pdu) in pdus.iter().enumerate() {
             messages.smpp(pdu, &seen(pdu, 0), &mut ear);
@@ -292,7 +292,7 @@ proptest! {
 
     #[test]
     fn interleaved_messages_stay_apart(order in Just((0..8).collect::<Vec<u8>>()).prop_shuffle()) {
-        let (mut messages, mut ear) = (Messages::new(), Ear::default());
+        let (mut messages, mut ear) = (Messages::default(), Ear::default());
         for n in order {
             let (reference, sequence) = (n / 4, n % 4 + 1);
             let text = [5, 0, 3, reference, 4, sequence, b'A' + n];

@@ -1,5 +1,5 @@
 module example.org/mandat/tests/go
 
-go 1.24.0
+go 1.19
 
-require golang.org/x/mod v0.31.0
+require golang.org/x/mod v0.14.0

@@ -177,7 +177,7 @@ impl Alphabet {
         match self {
             Self::Gsm7(shifts) => gsm7::decode(octets, shifts, out),
             Self::Utf16 => {
-                let units = octets.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+                let units = octets.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair));
                 out.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
             }
             Self::Latin1 => out.extend(octets.iter().map(|o| char::from(*o))),

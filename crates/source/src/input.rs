@@ -91,7 +91,7 @@ impl Input {
     }
 
     /// Octets in memory, which nobody else changes.
-    #[cfg(feature = "fuzz")]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(crate) fn memory() -> Self {
         Self { tally: Arc::default(), watch: None, packed: false }
     }

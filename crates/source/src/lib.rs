@@ -1,9 +1,9 @@
 //! The entrance: capture files, compressed or not, and standard input, merged by time.
 //!
 //! ```text
-//! file ─▶ input (gzip, zstd) ─▶ buffer ─▶ pcap | pcapng ─┐
-//! file ─▶ input ───────────────▶ buffer ─▶ pcap | pcapng ─┼─▶ Merged::next() ─▶ Packet<'_>
-//! -    ─▶ input ───────────────▶ buffer ─▶ pcap | pcapng ─┘
+//! file ─▶ input (gzip, zstd) ─▶ buffer ─▶ pcap | pcapng | netmon ─┐
+//! file ─▶ input ───────────────▶ buffer ─▶ pcap | pcapng | netmon ─┼─▶ Merged::next() ─▶ Packet<'_>
+//! -    ─▶ input ───────────────▶ buffer ─▶ pcap | pcapng | netmon ─┘
 //! ```
 //!
 //! A packet is a slice of the buffer that its file is read into: nothing is copied and nothing is allocated per
@@ -20,6 +20,7 @@ mod error;
 pub mod fuzz;
 mod input;
 mod merge;
+mod netmon;
 mod pcap;
 mod pcapng;
 mod reader;

@@ -5,6 +5,7 @@ use mandat_core::{LinkType, Packet, Time};
 use crate::buffer::Buffer;
 use crate::error::{Reason, SourceError, Warning};
 use crate::input::Input;
+use crate::netmon::NetMon;
 use crate::pcap::Pcap;
 use crate::pcapng::PcapNg;
 
@@ -99,6 +100,7 @@ pub(crate) const fn is_read(link: LinkType) -> bool {
 enum Format {
     Pcap(Pcap),
     PcapNg(PcapNg),
+    NetMon(NetMon),
 }
 
 /// An open file and the packet it stands at.
@@ -142,6 +144,9 @@ impl Reader {
                 Step::Stop(reason) => return Err(fail(0, reason)),
                 _ => Format::PcapNg(pcapng),
             }
+        } else if NetMon::recognises(head) {
+            let netmon = NetMon::open(&mut buffer).map_err(|error| fail(0, input.reason(&error)))?;
+            Format::NetMon(netmon.map_err(|reason| fail(0, reason))?)
         } else {
             return Err(fail(0, Reason::NotCapture));
         };
@@ -179,6 +184,7 @@ impl Reader {
             let step = match &mut self.format {
                 Format::Pcap(pcap) => pcap.step(&mut self.buffer),
                 Format::PcapNg(pcapng) => pcapng.step(&mut self.buffer),
+                Format::NetMon(netmon) => netmon.step(&mut self.buffer),
             };
             match step {
                 Ok(Step::Packet(current)) => {

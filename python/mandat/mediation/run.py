@@ -89,7 +89,8 @@ class Runner:
         self._kinds: dict[str, str] = {}
         self._store: EmbeddedStore | None = None
         self.report.ended = site.expire(now_ns)  # (1)
-        admissions, withheld = site.offers(now_ns)
+        offer = site.offer(now_ns)
+        admissions, withheld = offer.admissions, offer.withheld
         self.report.refused = [Refused(refusal.where, refusal.code, refusal.message) for refusal in withheld]
         if not admissions and withheld:
             raise withheld[0]
@@ -101,7 +102,7 @@ class Runner:
                 advice="mandat warrant list shows what each one lacks",
             )
         with translated() as core:
-            self._run: Any = core.Run(site.point_config(), sources, str(self._product), self.report.run)
+            self._run: Any = core.Run(offer.config, sources, str(self._product), self.report.run)
         for admission in admissions:  # (2)
             self._admit(admission)
         if not self._numbers:
@@ -109,6 +110,7 @@ class Runner:
             raise Refusal(
                 first.code, first.message, where=first.liid, advice="mandat warrant show tells more"
             )
+        site.pin_head(offer.checkpoint)  # the point has accepted it, with the first task that it took
 
     def _admit(self, admission: Any) -> None:
         liid, kind = admission.liid, admission.kind

@@ -80,9 +80,12 @@ def disclose(site: "Site", liid: str, now_ns: int) -> Disclosure:
     if not isinstance(terms, DisclosureWarrant):
         raise Refusal("not_a_disclosure", "this warrant permits no disclosure", where=liid)
     with translated() as core:
-        core.check_admission(site.point_config(), site.admission(liid, now_ns).bundle, now_ns)
+        admission = site.admission(liid, now_ns)
+        config = site.point_config(admission.head)
+        core.check_admission(config, admission.bundle, now_ns)
+        site.pin_head(admission.checkpoint)
         # (2) The identity, in the one form in which records are sealed.
-        identity = core.normalise(site.point_config(), terms.targets[0].value)
+        identity = core.normalise(config, terms.targets[0].value)
     if identity is None:
         raise WarrantError(
             "target_form", "the target of this warrant is neither a number nor a URI", where=liid

@@ -207,6 +207,8 @@ class Desk(Ground):
             )
             record.standing.ended = self._append([event])[0]
             self._registry.save(record)
+            # From here on a log from before this end is a log that was rolled back.
+            self.pin_head(self.checkpoint())
 
     def _event(self, kind: Kind, warrant: Warrant, *, window: bool = False, **more: Value) -> Event:
         fields: dict[str, Value] = {"authority_id": warrant.terms.reference, "authority_hash": warrant.digest}

@@ -1,5 +1,6 @@
 """A site: one operator's authorities, keys, log and stores in one directory. Every act goes through here."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -78,12 +79,27 @@ class Site(Desk):
     def record(self, kind: str, liid: str, **fields: Value) -> int:
         """Log an act; on return it is signed for and on disk. A suspension first ends the task."""
         if Kind(kind) is Kind.SUSPEND:
+            self._suspend(liid)
+        return self._append([Event(Kind(kind), liid, self.actor, fields)])[0]
+
+    def _suspend(self, liid: str) -> None:
+        with self._one_at_a_time():
             found = self._registry.load(liid)
             # A run may outlive its warrant: what has ended meanwhile stays as it is, and the fact is logged.
             if found.standing.state is State.ACTIVE:
                 found.standing.state = move(liid, found.standing.state, State.SUSPENDED)
                 self._registry.save(found)
-        return self._append([Event(Kind(kind), liid, self.actor, fields)])[0]
+
+    def at_point(self) -> AbstractContextManager[None]:
+        """Holds the site's one point: a second run would give out the same numbers again."""
+        return files.exclusive(self.root / "point" / "run.lock", wait=0)
+
+    def is_active(self, liid: str) -> bool:
+        """Whether the desk still says `active`: what a run asks again and again. Whatever can't be read says no."""
+        try:
+            return self._registry.standing(liid).state is State.ACTIVE
+        except MandatError:
+            return False
 
     def authority(self, liid: str, now_ns: int | None = None) -> Warrant:
         """A warrant that is in force now, checked from its own octets and from the log; else a refusal."""

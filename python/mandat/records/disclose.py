@@ -91,10 +91,12 @@ def disclose(site: "Site", liid: str, now_ns: int) -> Disclosure:
             "target_form", "the target of this warrant is neither a number nor a URI", where=liid
         )
     scope = terms.disclosure
+    # (3) Logged before anything is opened: a search that is cut short, or killed, has left its entry.
+    site.record("search", liid=liid, what="disclose.call")
     start, end = instant(scope.period.start), instant(scope.period.end)
     store = EmbeddedStore(site.root / "records")
     found = Disclosure(liid, scope.retention_liid, [], "")
-    # (3) Month by month: each has its key, and where the key is gone the records are gone.
+    # (4) Month by month: each has its key, and where the key is gone the records are gone.
     for period in _months(start, end):
         if period not in site.keys.periods(scope.retention_liid):
             if store.segments(scope.retention_liid, period):
@@ -112,7 +114,7 @@ def disclose(site: "Site", liid: str, now_ns: int) -> Disclosure:
                 found.damaged.append(fault.diagnostics())
         found.damaged += store.damaged()
     found.records.sort(key=lambda record: record.start)
-    # (4) Logged before it is shown: how many, and the digest of what.
+    # (5) Logged before it is shown: how many, and the digest of what.
     found.digest = hashlib.sha256(found.lines()).hexdigest()
     site.record(
         "access", liid=liid, count=len(found.records), what="disclose.call", records_root=found.digest

@@ -56,6 +56,12 @@ impl Point {
         Task::admit(&self.config, &mut self.head, bundle, now).map(drop)
     }
 
+    /// Ends a task before its window does: its warrant was revoked. False when there is no such task. A call that it had
+    /// selected gets its END record with its next packet, and nothing of it is released after this.
+    pub fn withdraw(&mut self, liid: &str) -> bool {
+        self.release.index.withdraw(liid)
+    }
+
     /// Takes one packet. Never fails: bad octets are counted, and a bug is contained and counted.
     pub fn handle(&mut self, packet: &Packet<'_>) {
         self.contain(|sessions, release| sessions.handle(packet, release));

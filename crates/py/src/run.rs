@@ -74,6 +74,11 @@ impl Run {
         Ok(liid)
     }
 
+    /// Ends a task whose warrant was revoked while the run goes on.
+    fn withdraw(&mut self, liid: &str) -> bool {
+        self.point.withdraw(liid)
+    }
+
     /// Takes up to `packets` packets; false once all sources are at their end.
     fn step(&mut self, py: Python<'_>, packets: u64) -> Result<bool, Failure> {
         if self.finished {
@@ -110,6 +115,7 @@ impl Run {
                 dict.set_item("cc", t.cc)?;
                 dict.set_item("call_records", t.call_records)?;
                 dict.set_item("suspended", t.suspended)?;
+                dict.set_item("withdrawn", t.withdrawn)?;
                 dict.set_item("next_cin", t.next_cin)?;
                 dict.set_item("next_sequence", t.next_sequence)?;
                 Ok(dict)

@@ -10,7 +10,7 @@ import click
 from mandat.cli.screen import Screen, site_option
 
 if TYPE_CHECKING:
-    from mandat.mediation.run import RunReport
+    from mandat.mediation.run import RunReport, TaskResult
     from mandat.site import Site
 
 SIGNALLED = 128
@@ -84,7 +84,7 @@ def show(screen: Screen, report: "RunReport") -> None:
                 t.cc,
                 t.recordings,
                 t.call_records,
-                "suspended: ceiling" if t.suspended else "",
+                note_of(t),
             )
             for t in report.tasks
         ],
@@ -101,6 +101,13 @@ def show(screen: Screen, report: "RunReport") -> None:
         ]
         screen.say("dropped: " + ", ".join(parts))
     tell_faults(screen, report)
+
+
+def note_of(task: "TaskResult") -> str:
+    """What a person should know of a task beside its numbers."""
+    if task.suspended:
+        return "suspended: ceiling"
+    return "ended during the run" if task.withdrawn else ""
 
 
 def tell_faults(screen: Screen, report: "RunReport") -> None:

@@ -256,6 +256,10 @@ impl Index {
         let plan = plans.of(call.src.ip);
         let mut waiting = None;
         for (i, party) in call.parties.iter().enumerate().skip(call.checked) {
+            // To mostly repeats the Request-URI, and a name looked up once is not looked up again.
+            if call.parties[..i].iter().any(|earlier| earlier.uri == party.uri) {
+                continue;
+            }
             for (id, target) in self.holders(plan.identity(&party.uri.0).as_ref()) {
                 let held = &self.tasks[id as usize];
                 // A keyword narrows a task to texts; a call has none.

@@ -107,6 +107,8 @@ def note_of(task: "TaskResult") -> str:
     """What a person should know of a task beside its numbers."""
     if task.suspended:
         return "suspended: ceiling"
+    if task.lost_records:
+        return f"{task.lost_records:,} lost"
     return "ended during the run" if task.withdrawn else ""
 
 
@@ -114,6 +116,12 @@ def tell_faults(screen: Screen, report: "RunReport") -> None:
     """What went wrong, to stderr."""
     for liid in report.ended:
         screen.note(f"note: the window of {liid} is over; its end is logged")
+    for task in report.tasks:
+        if task.begins_after:
+            screen.note(
+                f"note: {task.liid} selected nothing: all packets are from before its window, "
+                f"which opens at {task.begins_after}"
+            )
     for refusal in report.refused:
         screen.note(f"refused: {refusal.liid}: {refusal.message} ({refusal.code})")
     for warning in report.warnings:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mandat.core import translated
 from mandat.errors import MandatError, Refusal
 from mandat.mediation.numbers import Numbers, close_numbers, open_numbers
+from mandat.warrant import instant
 
 if TYPE_CHECKING:
     from mandat.site import Site
@@ -49,9 +50,13 @@ class TaskResult:
     cc: int = 0
     call_records: int = 0
     recordings: int = 0
+    lost_records: int = 0
+    """Call records that could not be stored; the log says so too."""
     suspended: bool = False
     withdrawn: bool = False
     """The warrant ended during the run: it was revoked, or another run suspended it."""
+    begins_after: str = ""
+    """When its window opens, if all traffic was earlier: then nothing could be selected, and that should be said."""
     first_sequence: int = 0
     next_sequence: int = 0
 
@@ -114,6 +119,8 @@ class Runner:
         self._withdrawn: set[str] = set()
         self._numbers: dict[str, Numbers] = {}
         self._kinds: dict[str, str] = {}
+        self._starts: dict[str, str] = {}
+        self._stored: dict[str, int] = {}
         self._store: EmbeddedStore | None = None
         self.report.ended = site.expire(now_ns)  # (1)
         offer = site.offer(now_ns)
@@ -153,6 +160,7 @@ class Runner:
             return
         self._numbers[liid] = numbers
         self._kinds[liid] = kind
+        self._starts[liid] = self.site.show(liid).start
 
     @property
     def _retention(self) -> list[str]:
@@ -206,8 +214,16 @@ class Runner:
             self._run.put_period_key(liid, period, self.site.period_key(liid, period))
         with translated():
             batches = self._run.take_records(everything)
+        fault = None
         for liid, period, stream in batches:
-            self._records().put(liid, period, stream)
+            # The core has let go of all of them: one that can't be written must not take the others with it.
+            try:
+                rows = self._records().put(liid, period, stream).rows
+                self._stored[liid] = self._stored.get(liid, 0) + rows
+            except MandatError as error:
+                fault = error
+        if fault is not None:
+            raise fault
 
     def _records(self) -> "EmbeddedStore":
         """The store is opened with its first batch: a run without retention never loads pyarrow."""
@@ -240,7 +256,10 @@ class Runner:
         progress = self._run.progress()
         self.report.packets, self.report.octets = progress["packets"] or 0, progress["octets_read"] or 0
         for task in self._run.tasks():
-            self._conclude(task)
+            try:
+                self._conclude(task)
+            except MandatError as fault:  # the others still get their entries
+                self._fault(fault)
 
     def _conclude(self, task: dict[str, Any]) -> None:
         liid = str(task["liid"])
@@ -253,35 +272,44 @@ class Runner:
             cc=int(task["cc"]),
             call_records=int(task["call_records"]),
             recordings=int((self._run.written(liid) or (0,))[0]),
+            lost_records=int(task["call_records"]) - self._stored.get(liid, 0),
             suspended=bool(task["suspended"]),
             withdrawn=liid in self._withdrawn,
             first_sequence=begun.next_sequence,
             next_sequence=int(task["next_sequence"]),
         )
+        if 0 < (self._run.progress()["capture_ns"] or 0) < _nanoseconds(self._starts[liid]):
+            result.begins_after = self._starts[liid]
         close_numbers(
             self._product,
             liid,
             Numbers(int(task["next_cin"]), result.next_sequence, begun.sessions + result.sessions),
         )
+        self.report.tasks.append(result)
         sequence = {}
+        if result.lost_records:
+            sequence = {"dropped": result.lost_records}
         if result.iri:
-            sequence = {"first_seq": result.first_sequence, "last_seq": result.next_sequence - 1}
+            sequence |= {"first_seq": result.first_sequence, "last_seq": result.next_sequence - 1}
         self.site.record(
             "match-summary",
             liid=liid,
             run=self.report.run,
-            count=result.call_records or result.iri,
+            count=result.call_records - result.lost_records or result.iri,
             **sequence,
         )
         if liid in self._run.suspended():
             self.site.record("suspend", liid=liid, purpose="ceiling")
-        self.report.tasks.append(result)
 
     def _fault(self, fault: MandatError) -> None:
         self.report.faults.append(
             {"code": fault.code, "message": fault.message, "where": fault.where, "advice": fault.advice}
             | {"exit_code": fault.exit_code}
         )
+
+
+def _nanoseconds(moment: str) -> int:
+    return int(instant(moment).timestamp()) * 1_000_000_000
 
 
 def _harmless(warning: str) -> bool:

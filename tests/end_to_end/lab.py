@@ -89,7 +89,9 @@ class Lab:
     def mandat(self, *command: str, code: int = 0, **how: Any) -> subprocess.CompletedProcess[str]:
         """Runs a command on the site; its exit code must be the one that is expected, and no traceback is ever seen."""
         line = [sys.executable, "-m", "mandat", *command, "--site", str(self.root)]
-        done = subprocess.run(line, capture_output=True, text=True, env=self.environment, check=False, timeout=280, **how)
+        done = subprocess.run(
+            line, capture_output=True, text=True, env=self.environment, check=False, timeout=280, **how
+        )
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
         return done

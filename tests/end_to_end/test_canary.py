@@ -27,14 +27,20 @@ def traffic(rng: random.Random) -> tuple[list[wire.Datagram], list[str], list[st
         (selected if chosen else unselected).append(mark)
         caller = TARGET if chosen else f"+336399802{n:02}"
         display = f'"{mark}" ' if not chosen else ""
-        out += wire.call(n * 0.3, f"call{n}", caller, f"+336399803{n:02}", 20000 + 2 * n, 60, mark.encode(), display)
+        out += wire.call(
+            n * 0.3, f"call{n}", caller, f"+336399803{n:02}", 20000 + 2 * n, 60, mark.encode(), display
+        )
         word, body = marks(rng), marks(rng)
         hit = n % 4 == 0
         unselected.append(word)
         sender = marks(rng)
         unselected.append(body)
         if hit:  # a screening warrant tells who wrote to whom, and not a word of what
-            out.append(wire.text(n * 0.3, f"text{n}", f"+336399804{n:02}", f"+336399805{n:02}", f"{body} tournesol {word}"))
+            out.append(
+                wire.text(
+                    n * 0.3, f"text{n}", f"+336399804{n:02}", f"+336399805{n:02}", f"{body} tournesol {word}"
+                )
+            )
         else:
             unselected.append(sender)
             out.append(wire.text(n * 0.3, f"text{n}", sender, f"+336399805{n:02}", f"{body} {word}"))
@@ -71,7 +77,9 @@ def test_nothing_of_unselected_traffic_is_found_anywhere(lab: Lab, tmp_path: Pat
     opened = [pyrage.decrypt(path.read_bytes(), [identity]) for path in sealed]
     for mark in unselected:
         for spelling in spellings(mark):
-            assert not any(spelling in octets for octets in found + opened), "a mark of unselected traffic got out"
+            assert not any(spelling in octets for octets in found + opened), (
+                "a mark of unselected traffic got out"
+            )
 
     # The control: the same search does find what was selected, in the opened product and only there.
     for mark in selected:

@@ -17,7 +17,15 @@ def test_recall_and_precision(shared: Path, tmp_path: Path) -> None:
     result = tmp_path / "scores.json"
     captures = shared / "captures"
     folders = [str(captures / folder) for folder in FOLDERS]
-    score = [sys.executable, str(captures / "score.py"), "--inspect", inspect, "--json", str(result), *folders]
+    score = [
+        sys.executable,
+        str(captures / "score.py"),
+        "--inspect",
+        inspect,
+        "--json",
+        str(result),
+        *folders,
+    ]
     done = subprocess.run(score, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stdout
     told = json.loads(result.read_text())

@@ -32,6 +32,8 @@ def test_the_demo(tmp_path: Path) -> None:
 
 def test_the_capture_is_what_its_script_makes() -> None:
     script = Path(__file__).parents[2] / "captures/make_demo.py"
-    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     json.loads(script.with_name("demo.truth.json").read_text())

@@ -18,7 +18,9 @@ def generate(shared: Path, place: Path) -> list[dict[str, Any]]:
     lists = [f"--{name}={place / name}" for name in ("targets", "keywords", "domains")]
     script = shared / "bench/gen_calls.py"
     uv = ["uv", "run", "--frozen", "--isolated", "--only-group", "bench", "python", str(script)]
-    subprocess.run([*uv, str(place / "c.pcap"), *arguments, *lists], check=True, capture_output=True, timeout=250)
+    subprocess.run(
+        [*uv, str(place / "c.pcap"), *arguments, *lists], check=True, capture_output=True, timeout=250
+    )
     return [json.loads(line) for line in (place / "c.truth.jsonl").read_text().splitlines()]
 
 

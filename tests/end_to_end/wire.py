@@ -16,10 +16,16 @@ def capture(path: Path, datagrams: Iterable[Datagram]) -> Path:
     out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)]
     for at, src, sport, dst, dport, payload in sorted(datagrams, key=lambda d: d[0]):
         udp = struct.pack("!HHHH", sport, dport, len(payload) + 8, 0) + payload
-        ip = struct.pack("!BBHHHBBH", 0x45, 0, len(udp) + 20, 0, 0x4000, 64, 17, 0) + address(src) + address(dst)
+        ip = (
+            struct.pack("!BBHHHBBH", 0x45, 0, len(udp) + 20, 0, 0x4000, 64, 17, 0)
+            + address(src)
+            + address(dst)
+        )
         frame = bytes(12) + b"\x08\x00" + ip + udp
         micros = round((START + at) * 1_000_000)
-        out.append(struct.pack("<IIII", micros // 1_000_000, micros % 1_000_000, len(frame), len(frame)) + frame)
+        out.append(
+            struct.pack("<IIII", micros // 1_000_000, micros % 1_000_000, len(frame), len(frame)) + frame
+        )
     path.write_bytes(b"".join(out))
     return path
 
@@ -47,7 +53,14 @@ def sip(first: str, call_id: str, cseq: str, caller: str, callee: str, **more: s
 
 
 def call(  # noqa: PLR0917
-    at: float, call_id: str, caller: str, callee: str, port: int, talk: int, mark: bytes = b"", display: str = ""
+    at: float,
+    call_id: str,
+    caller: str,
+    callee: str,
+    port: int,
+    talk: int,
+    mark: bytes = b"",
+    display: str = "",
 ) -> list[Datagram]:
     """An answered call with `talk` packets of A-law in each direction; `mark` stands in every payload and the SDP."""
     a, b = "10.0.0.1", "10.0.0.2"

@@ -1,4 +1,4 @@
-"""Every way to run without authority fails in the core itself, whoever hands it the bundle, and leaves nothing behind."""
+"""Every way to run without authority fails in the core itself, whoever hands it the bundle."""
 
 import base64
 import json

@@ -14,7 +14,8 @@ WORDS = ["tournesol", "rendez-vous secret", "ΣΙΓΜΑ", "zéphyr"]
 def generate(shared: Path, place: Path) -> list[dict[str, Any]]:
     """5,000 calls, 20,000 texts and 200,000 flows, and what is true of them."""
     (place / "keywords").write_text("\n".join(WORDS) + "\n")
-    arguments = "--calls 5000 --cps 50 --rtp-seconds 2 --rtp-fraction .05 --sms 20000 --flows 200000 --seed 13".split()
+    arguments = ["--calls", "5000", "--cps", "50", "--sms", "20000", "--flows", "200000", "--seed", "13"]
+    arguments += ["--rtp-seconds", "2", "--rtp-fraction", ".05"]
     lists = [f"--{name}={place / name}" for name in ("targets", "keywords", "domains")]
     script = shared / "bench/gen_calls.py"
     uv = ["uv", "run", "--frozen", "--isolated", "--only-group", "bench", "python", str(script)]

@@ -40,7 +40,7 @@ def sip(first: str, call_id: str, cseq: str, caller: str, callee: str, **more: s
     to_tag = f";tag={more['tag']}" if "tag" in more else ""
     lines = [
         first,
-        f"Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK{call_id}{cseq.split()[0]}",
+        f"Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK{call_id}{cseq.split(maxsplit=1)[0]}",
         f"From: {more.get('display', '')}<sip:{caller}@10.0.0.1;user=phone>;tag=a{call_id}",
         f"To: <sip:{callee}@10.0.0.2;user=phone>{to_tag}",
         f"Call-ID: {call_id}",
@@ -52,7 +52,7 @@ def sip(first: str, call_id: str, cseq: str, caller: str, callee: str, **more: s
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-def call(  # noqa: PLR0917
+def call(
     at: float,
     call_id: str,
     caller: str,

@@ -44,7 +44,9 @@ impl Point {
     pub fn admit(&mut self, bundle: &[u8], now: Time, resume: Resume) -> Result<Admission<'_>, Refusal> {
         let task = Task::admit(&self.config, &mut self.head, bundle, now)?;
         if task.kind() == Kind::Disclosure {
-            return Err(Refusal::Warrant("a disclosure warrant opens records; it is not a task for a point".into()));
+            return Err(Refusal::Warrant(
+                "a disclosure warrant opens records; it is not a task for a point".into(),
+            ));
         }
         let id = self.release.index.add(task, resume)?;
         let task = self.release.index.task(id);
@@ -69,7 +71,7 @@ impl Point {
 
     /// The source has ended: sessions that are still open are closed and say so.
     pub fn finish(&mut self) {
-        self.contain(|sessions, release| sessions.finish(release));
+        self.contain(Sessions::finish);
     }
 
     /// The next piece of product.

@@ -171,7 +171,8 @@ fn a_call_becomes_evidence_and_a_listening_copy() {
 
 #[test]
 fn a_call_whose_end_nobody_saw_is_not_said_to_be_whole() {
-    for reason in [EndReason::SourceEnded, EndReason::Timeout, EndReason::Evicted, EndReason::AuthorityEnded] {
+    for reason in [EndReason::SourceEnded, EndReason::Timeout, EndReason::Evicted, EndReason::AuthorityEnded]
+    {
         let mut site = Site::new();
         site.call(7, 100);
         let Product::CallClosed(mut end) = closed(7, 100, START) else { unreachable!() };

@@ -465,3 +465,7 @@ fn place(outer: &[u8], inner: &[u8]) -> (u32, u32) {
         (0, 0)
     }
 }
+
+#[cfg(test)]
+#[path = "point_tests.rs"]
+mod tests;

@@ -58,7 +58,8 @@ fn bundle(document: &Value) -> Value {
         let signature = key(n).sign(&[b"mandat/approval/v1\n", text.as_bytes()].concat());
         json!({"approver": name, "signature": STANDARD.encode(signature.to_bytes())})
     };
-    let digest: String = Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    let digest =
+        Sha256::digest(text.as_bytes()).iter().fold(String::new(), |hex, b| hex + &format!("{b:02x}"));
     let facts = [
         ("kind", "activate"),
         ("liid", document["liid"].as_str().unwrap()),

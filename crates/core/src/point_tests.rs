@@ -65,6 +65,8 @@ fn bundle(document: &Value) -> Value {
         ("liid", document["liid"].as_str().unwrap()),
         ("authority_id", document["reference"].as_str().unwrap()),
         ("authority_hash", &digest),
+        ("valid_from", document["window"]["start"].as_str().unwrap()),
+        ("valid_to", document["window"]["end"].as_str().unwrap()),
     ];
     let disclosures: Vec<String> = facts
         .iter()

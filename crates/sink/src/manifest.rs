@@ -166,7 +166,7 @@ pub(crate) struct Manifest<'a> {
     pub(crate) media_start: Option<String>,
     /// The core has closed the call; nothing more will come.
     pub(crate) closed: bool,
-    /// All that the tap saw of the call, from its first packet to its last, is in the evidence, and whole. What the
+    /// The tap saw the call begin and end, and all that it saw between the two is in the evidence, and whole. What the
     /// tap itself never saw is `lost_on_wire`.
     pub(crate) complete: bool,
     /// Packets that the capture had cut short.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mandat_core::{Audio, CallClosed, Cc, CcKind, Encoding, Liid, Time};
+use mandat_core::{Audio, CallClosed, Cc, CcKind, Encoding, EndReason, Liid, Time};
 
 use crate::audio::{self, Gap, Placed, RATE, Timeline, side_name};
 use crate::error::SinkError;
@@ -341,7 +341,8 @@ impl Recording {
             last: rfc3339(self.last),
             media_start: optional(timeline.map(Timeline::start)),
             closed: closed.is_some(),
-            complete: closed.is_some_and(|c| c.signals <= signals.written && c.selected <= c.start)
+            complete: closed
+                .is_some_and(|c| c.signals <= signals.written && c.selected <= c.start && was_seen(c.end_reason))
                 && nothing_dropped
                 && all_there
                 && self.cut == 0,
@@ -360,6 +361,14 @@ impl Recording {
             octets: self.segments.iter().map(|s| s.octets).sum(),
             segments: &self.segments,
         }
+    }
+}
+
+/// Whether the tap saw the end. Behind any other there may be more of the call than anybody has recorded.
+const fn was_seen(end: EndReason) -> bool {
+    match end {
+        EndReason::Bye | EndReason::Cancel | EndReason::Failure => true,
+        EndReason::Timeout | EndReason::SourceEnded | EndReason::Evicted | EndReason::AuthorityEnded => false,
     }
 }
 

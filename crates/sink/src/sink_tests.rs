@@ -170,6 +170,21 @@ fn a_call_becomes_evidence_and_a_listening_copy() {
 }
 
 #[test]
+fn a_recording_whose_end_nobody_saw_is_not_complete() {
+    let unseen = [EndReason::Timeout, EndReason::SourceEnded, EndReason::Evicted, EndReason::AuthorityEnded];
+    for (cin, end_reason) in (7..).zip(unseen) {
+        let mut site = Site::new();
+        site.call(cin, 10);
+        let Product::CallClosed(mut report) = closed(cin, 10, START) else { unreachable!() };
+        report.end_reason = end_reason;
+        site.sink.accept(Product::CallClosed(report)).unwrap();
+        site.sink.finish().unwrap();
+        let manifest = site.manifest(cin);
+        assert_eq!((&manifest["closed"], &manifest["complete"]), (&Value::Bool(true), &Value::Bool(false)));
+    }
+}
+
+#[test]
 fn each_segment_is_there_before_the_next_begins() {
     let mut site = Site::new();
     site.call(7, 600);

@@ -208,7 +208,11 @@ impl Task {
         if fact("authority_id") != warrant.reference {
             return Err(Refusal::EntryMismatch("authority_id"));
         }
-        let requester = warrant.requester.clone();
+        // An overseer sees the log, not the document: the window that stands there is the one that runs.
+        if fact("valid_from") != warrant.window.start || fact("valid_to") != warrant.window.end {
+            return Err(Refusal::EntryMismatch("window"));
+        }
+        let requester = person(&warrant.requester);
         let task = warrant.into_task(config)?;
 
         // (6): policy allows its kind.
@@ -220,7 +224,7 @@ impl Task {
         let signed = [APPROVAL_CONTEXT, bundle.warrant.as_bytes()].concat();
         let mut people: Vec<[u8; 32]> = Vec::new();
         for (i, approval) in bundle.approvals.iter().enumerate() {
-            if approval.approver == requester {
+            if person(&approval.approver) == requester {
                 return Err(Refusal::ApproverIsRequester(i));
             }
             let (_, key) =
@@ -301,6 +305,11 @@ impl std::fmt::Debug for Task {
     }
 }
 
+/// A name as it tells people apart. The requester's is free text: another case or another space is no second person.
+fn person(name: &str) -> String {
+    name.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+}
+
 fn refuse<T>(reason: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Warrant(reason.into()))
 }
@@ -319,6 +328,10 @@ impl Warrant {
             return refuse("its version is not 1");
         }
         let liid_ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        // The log names a warrant by its reference; one without would match an entry that names none.
+        if self.reference.is_empty() {
+            return refuse("its reference is empty");
+        }
         if self.liid.is_empty() || self.liid.len() > MAX_LIID || !self.liid.chars().all(liid_ok) || self.liid.starts_with('.') {
             return refuse("liid is not 1 to 25 of A-Z a-z 0-9 . _ - (not beginning with a dot)");
         }
@@ -473,3 +486,6 @@ fn instant(text: &str) -> Option<Time> {
     let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
     Some(Time(0).plus_seconds(days * 86_400 + hour * 3600 + minute * 60 + second))
 }
+
+#[cfg(test)]
+mod tests;

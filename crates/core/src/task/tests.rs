@@ -60,13 +60,17 @@ fn facts(document: &str) -> Vec<(&'static str, String)> {
 
 /// A bundle for `document` with an entry that discloses `facts`, approved by name and key.
 fn bundle(document: &str, facts: &[(&str, String)], approvals: &[(&str, u8)]) -> Value {
-    let disclosures: Vec<String> =
-        facts.iter().map(|(name, value)| URL_SAFE_NO_PAD.encode(json!(["salt", name, value]).to_string())).collect();
+    let disclosures: Vec<String> = facts
+        .iter()
+        .map(|(name, value)| URL_SAFE_NO_PAD.encode(json!(["salt", name, value]).to_string()))
+        .collect();
     let mut digests: Vec<_> = disclosures.iter().map(|d| Sha256::digest(d.as_bytes())).collect();
     digests.sort_unstable();
     let commit = digests
         .iter()
-        .fold(Sha256::new().chain_update(b"li/commit/v1\n").chain_update([9; 32]), |hash, d| hash.chain_update(d))
+        .fold(Sha256::new().chain_update(b"li/commit/v1\n").chain_update([9; 32]), |hash, d| {
+            hash.chain_update(d)
+        })
         .finalize();
     let entry = [&[1][..], &[0; 40], &commit].concat();
     let leaves = vec![b"earlier".to_vec(), entry.clone(), b"later".to_vec()];
@@ -88,7 +92,12 @@ fn bundle(document: &str, facts: &[(&str, String)], approvals: &[(&str, u8)]) ->
 
 const PEOPLE: [(&str, u8); 2] = [("First Approver", 11), ("Second Approver", 12)];
 
-fn admit_with(config: &Config, document: &str, facts: &[(&str, String)], approvals: &[(&str, u8)]) -> Result<Task, Refusal> {
+fn admit_with(
+    config: &Config,
+    document: &str,
+    facts: &[(&str, String)],
+    approvals: &[(&str, u8)],
+) -> Result<Task, Refusal> {
     let bundle = bundle(document, facts, approvals).to_string();
     Task::admit(config, &mut None, bundle.as_bytes(), now())
 }
@@ -150,12 +159,20 @@ fn two_people_must_have_signed_and_neither_may_be_the_requester() {
     let missing = |found, needed| Err(Refusal::ApprovalsMissing { found, needed });
     assert_eq!(with(&PEOPLE, 2, &PEOPLE[..1]), missing(1, 2));
     assert_eq!(with(&PEOPLE, 2, &[PEOPLE[0], PEOPLE[0]]), missing(1, 2), "one person, twice");
-    assert_eq!(with(&[("A", 11), ("B", 11)], 2, &[("A", 11), ("B", 11)]), missing(1, 2), "one key, two names");
+    assert_eq!(
+        with(&[("A", 11), ("B", 11)], 2, &[("A", 11), ("B", 11)]),
+        missing(1, 2),
+        "one key, two names"
+    );
     assert_eq!(with(&PEOPLE, 0, &[]), missing(0, 1), "a policy of nobody");
     assert_eq!(with(&PEOPLE, 2, &[PEOPLE[0], ("Second Approver", 13)]), Err(Refusal::ApprovalInvalid(1)));
     assert_eq!(with(&PEOPLE, 2, &[("Nobody", 11)]), Err(Refusal::ApproverUnknown(0)));
     for spelling in ["Requester One", "requester one", " Requester\u{a0} ONE "] {
-        assert_eq!(with(&[(spelling, 11)], 1, &[(spelling, 11)]), Err(Refusal::ApproverIsRequester(0)), "{spelling}");
+        assert_eq!(
+            with(&[(spelling, 11)], 1, &[(spelling, 11)]),
+            Err(Refusal::ApproverIsRequester(0)),
+            "{spelling}"
+        );
     }
 }
 
@@ -180,7 +197,10 @@ fn a_document_with_a_key_twice_or_an_unknown_key_is_refused() {
         (r#""start":"#, r#""start":"2026-01-01T00:00:00Z","start":"#),
         (r#""EX-1""#, r#""""#),
         (r#""criteria":[]"#, r#""criteria":[{"type":"keyword","value":"a","value":"b","whole_word":true}]"#),
-        (r#""criteria":[]"#, r#""criteria":[{"type":"keyword","type":"keyword","value":"b","whole_word":true}]"#),
+        (
+            r#""criteria":[]"#,
+            r#""criteria":[{"type":"keyword","type":"keyword","value":"b","whole_word":true}]"#,
+        ),
         (r#""criteria":[]"#, r#""criteria":[{"type":"keyword","value":"b","whole_word":true,"extra":1}]"#),
     ] {
         let altered = document.replacen(from, to, 1);

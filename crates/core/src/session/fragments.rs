@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use super::expiry::Expiry;
 use crate::counters::Counter;
-use crate::decode::ip::{Fragment, Ip};
+use crate::decode::ip::{self, Fragment, Ip};
 use crate::packet::Time;
 
 /// Datagrams under way at once. A real tap has a handful; a flood of first fragments must not grow memory. When full,
@@ -43,6 +43,8 @@ struct Datagram {
     /// Tells it from a later datagram under the same key.
     serial: u64,
     octets: Vec<u8>,
+    /// What the payload is, as the first fragment says (RFC 8200, 4.5); the others may say something else.
+    protocol: u8,
     /// Ranges filled so far, sorted, not touching.
     filled: Vec<(usize, usize)>,
     /// Known once the last fragment came.
@@ -95,6 +97,9 @@ impl Fragments {
         if datagram.put(from, ip.payload) {
             count(Counter::FragmentOverlap, 1);
         }
+        if from == 0 {
+            datagram.protocol = ip.protocol;
+        }
         if !fragment.more {
             datagram.length.get_or_insert(to);
         }
@@ -102,9 +107,19 @@ impl Fragments {
         if datagram.filled.as_slice() != [(0, datagram.length?)] {
             return None;
         }
-        let whole = self.forget(&key)?;
+        let Datagram { protocol, mut octets, .. } = self.forget(&key)?;
         count(Counter::Reassembled, 1);
-        Some((ip.protocol, whole.octets))
+        if ip.src.is_ipv4() {
+            return Some((protocol, octets));
+        }
+        let Some((protocol, payload, None)) = ip::extensions(protocol, &octets) else {
+            // Headers that don't end, or a fragment of a fragment.
+            count(Counter::Malformed, 1);
+            return None;
+        };
+        let headers = octets.len() - payload.len();
+        octets.drain(..headers);
+        Some((protocol, octets))
     }
 
     /// Forgets the oldest until a piece that ends at `to` fits.
@@ -300,5 +315,26 @@ mod tests {
         }
         assert_eq!((all.table.len(), all.octets), (0, 0));
         assert!(all.expiry.len() <= 2 * MAX_DATAGRAMS);
+    }
+
+    /// A sender may put destination options behind the fragment header; they must not hide what follows them.
+    #[test]
+    fn extension_headers_within_the_datagram_are_walked_over() {
+        let mut datagram = vec![17, 0, 1, 4, 0, 0, 0, 0];
+        datagram.extend_from_slice(b"a UDP datagram, say ....");
+        let (mut all, mut log, mut whole) = (Fragments::default(), Vec::new(), None);
+        for (offset, piece) in [(0_u16, &datagram[..16]), (16, &datagram[16..])] {
+            let more = u16::from(offset == 0);
+            let length = u16::try_from(8 + piece.len()).unwrap().to_be_bytes();
+            let mut packet = vec![0x60, 0, 0, 0, length[0], length[1], 44, 64];
+            packet.extend_from_slice(&[1; 32]);
+            packet.extend_from_slice(&[60, 0]);
+            packet.extend_from_slice(&(offset | more).to_be_bytes());
+            packet.extend_from_slice(&[0, 0, 0, 5]);
+            packet.extend_from_slice(piece);
+            let ip = ip::parse(&packet).unwrap();
+            whole = all.accept(&ip, ip.fragment.unwrap(), Time(0), &mut |c, _| log.push(c));
+        }
+        assert_eq!(whole, Some((17, b"a UDP datagram, say ....".to_vec())));
     }
 }

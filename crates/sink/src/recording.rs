@@ -341,9 +341,9 @@ impl Recording {
             last: rfc3339(self.last),
             media_start: optional(timeline.map(Timeline::start)),
             closed: closed.is_some(),
-            complete: closed
-                .is_some_and(|c| c.signals <= signals.written && c.selected <= c.start && was_seen(c.end_reason))
-                && nothing_dropped
+            complete: closed.is_some_and(|c| {
+                c.signals <= signals.written && c.selected <= c.start && was_seen(c.end_reason)
+            }) && nothing_dropped
                 && all_there
                 && self.cut == 0,
             cut: self.cut,

@@ -1,6 +1,7 @@
 //! What a match releases: facts (IRI), content (CC), call records. Each constructor takes a [`Match`], and only the
 //! matcher makes one. The first copy of a packet's octets that this program makes is the one in [`Cc::new`].
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -259,7 +260,7 @@ impl Side {
 }
 
 /// Encoding of a media packet, as SDP's rtpmap or RFC 3551's table of static payload types gives it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// G.711 mu-law.
     Pcmu,
@@ -273,6 +274,20 @@ pub enum Encoding {
     Other(Arc<str>),
     /// A payload type that neither SDP nor RFC 3551 explains.
     Unknown,
+}
+
+impl fmt::Debug for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pcmu => "Pcmu",
+            Self::Pcma => "Pcma",
+            Self::ComfortNoise => "ComfortNoise",
+            Self::TelephoneEvent => "TelephoneEvent",
+            // An rtpmap name is text from the wire, and could spell an identity.
+            Self::Other(_) => "Other(redacted)",
+            Self::Unknown => "Unknown",
+        })
+    }
 }
 
 /// What the recorder needs to know of one RTP packet, so that it parses nothing again.
@@ -459,4 +474,14 @@ pub enum Product {
     CallRecord(Box<CallRecord>),
     /// A task passed its volume ceiling and releases nothing more.
     Suspended(TaskId, Time),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoding_name_from_the_wire_is_not_printed() {
+        assert_eq!(format!("{:?}", Encoding::Other("33612345678".into())), "Other(redacted)");
+    }
 }

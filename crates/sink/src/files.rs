@@ -1,7 +1,8 @@
 //! Files that appear whole or not at all: age streams for content, plain JSON for what names nobody.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use age::x25519::Recipient;
@@ -72,7 +73,23 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.part"))
 }
 
-/// Runs `fill` on a new file beside `path`, then `fdatasync`s it and gives it its name. On failure nothing stays.
+/// Makes `dir`, for our own eyes: names of files and times of calls are nobody else's business.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// A new file at `hidden`. What a crash has left there goes first; then a link that somebody has put there since makes
+/// this fail instead of being followed.
+fn create(hidden: &Path) -> io::Result<File> {
+    match fs::remove_file(hidden) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(hidden)
+}
+
+/// Runs `fill` on a new file beside `path`, then syncs it, gives it its name and, with `sync`, syncs the name as well:
+/// after a loss of power a file that was counted as written must be there. On failure nothing stays.
 fn appear<T>(
     path: &Path,
     sync: bool,
@@ -80,15 +97,17 @@ fn appear<T>(
 ) -> Result<T, SinkError> {
     let hidden = temporary(path);
     let attempt = || {
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        let (file, out) = fill(File::create(&hidden)?)?;
+        let parent = path.parent().unwrap_or(Path::new("."));
+        make_dir(parent)?;
+        let (file, out) = fill(create(&hidden)?)?;
         if sync {
             file.sync_data()?;
         }
         drop(file);
         fs::rename(&hidden, path)?;
+        if sync {
+            File::open(parent)?.sync_all()?;
+        }
         Ok(out)
     };
     attempt().map_err(|error| {
@@ -106,7 +125,8 @@ pub(crate) fn write_sealed(
     recipients: &Recipients,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<Written, SinkError> {
-    if path.exists() {
+    // Not `exists`: a link to nowhere is something too.
+    if fs::symlink_metadata(path).is_ok() {
         return Err(SinkError::write(path, &io::Error::from(io::ErrorKind::AlreadyExists)));
     }
     let encryptor = age::Encryptor::with_recipients(recipients.0.iter().map(|r| r as &dyn age::Recipient))
@@ -176,6 +196,22 @@ mod tests {
         let error = write_sealed(&path, &key.recipients(), |w| w.write_all(b"second")).unwrap_err();
         assert_eq!(error.code(), "io_error");
         assert_eq!(open(&path, &key), b"first");
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_not_followed_and_nobody_else_may_read() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let (dir, key) = (tempfile::tempdir().unwrap(), Key::new());
+        let (victim, path) = (dir.path().join("victim"), dir.path().join("LI-1/iri/x.age"));
+        fs::write(&victim, b"untouched").unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        symlink(&victim, temporary(&path)).unwrap();
+        write_sealed(&path, &key.recipients(), |w| w.write_all(b"new")).unwrap();
+        assert_eq!((fs::read(&victim).unwrap(), open(&path, &key)), (b"untouched".to_vec(), b"new".to_vec()));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let dangling = dir.path().join("y.age");
+        symlink(dir.path().join("nowhere"), &dangling).unwrap();
+        write_sealed(&dangling, &key.recipients(), |w| w.write_all(b"new")).unwrap_err();
     }
 
     #[test]

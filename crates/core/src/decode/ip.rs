@@ -81,10 +81,17 @@ fn v6(packet: &[u8]) -> Option<Ip<'_>> {
         Some(IpAddr::V6(Ipv6Addr::from(octets)))
     };
     let (src, dst) = (address(8)?, address(24)?);
-    let mut payload = packet.get(40..end.min(packet.len()))?;
-    let mut protocol = head[6];
-    let mut fragment = None;
+    let payload = packet.get(40..end.min(packet.len()))?;
+    let (protocol, payload, fragment) = extensions(head[6], payload)?;
+    Some(Ip { src, dst, protocol, payload, fragment, cut: end > packet.len() })
+}
+
+/// Walks over IPv6 extension headers: the protocol behind them and its octets. Stops behind a fragment header, whose
+/// payload is a piece of the datagram: further extension headers are the datagram's (RFC 8200, 4.5), and are walked
+/// over once it is whole.
+pub(crate) fn extensions(mut protocol: u8, mut payload: &[u8]) -> Option<(u8, &[u8], Option<Fragment>)> {
     for _ in 0..MAX_EXTENSIONS {
+        let mut fragment = None;
         let skip = match protocol {
             // Hop-by-hop, routing, destination options, mobility, host identity, shim6.
             0 | 43 | 60 | 135 | 139 | 140 => (usize::from(*payload.get(1)?) + 1) * 8,
@@ -98,19 +105,15 @@ fn v6(packet: &[u8]) -> Option<Ip<'_>> {
                     more: word & 1 != 0,
                 };
                 // An atomic fragment (RFC 6946) is a whole datagram.
-                if found.more || found.offset > 0 {
-                    fragment = Some(found);
-                }
+                fragment = (found.more || found.offset > 0).then_some(found);
                 8
             }
-            _ => return Some(Ip { src, dst, protocol, payload, fragment, cut: end > packet.len() }),
+            _ => return Some((protocol, payload, None)),
         };
-        let next = *payload.first()?;
+        protocol = *payload.first()?;
         payload = payload.get(skip..)?;
-        protocol = next;
-        if fragment.is_some_and(|f| f.offset > 0) {
-            // Only the first fragment holds the headers that follow.
-            return Some(Ip { src, dst, protocol, payload, fragment, cut: end > packet.len() });
+        if fragment.is_some() {
+            return Some((protocol, payload, fragment));
         }
     }
     None

@@ -42,6 +42,8 @@ enum Protocol {
 }
 
 struct Connection {
+    /// Tells it from a later connection of the same two ends.
+    serial: u64,
     flow: Flow,
     directions: [Direction; 2],
     protocols: [Protocol; 2],
@@ -54,7 +56,9 @@ type Key = (Endpoint, Endpoint);
 #[derive(Default)]
 pub(crate) struct Connections {
     table: HashMap<Key, Connection>,
-    expiry: Expiry<Key>,
+    /// One entry a connection; those of connections that were closed meanwhile are passed over.
+    expiry: Expiry<(Key, u64)>,
+    next_serial: u64,
     buffered: usize,
 }
 
@@ -121,30 +125,41 @@ impl Connections {
     ) {
         while self.table.len() >= MAX_CONNECTIONS {
             let Some(oldest) = self.expiry.pop_oldest() else { return };
-            if self.table.contains_key(&oldest) {
+            if self.is_live(&oldest) {
                 out.count(Counter::TcpEvicted, 1);
-                self.close(&oldest, seen.ts, shared, out);
+                self.close(&oldest.0, seen.ts, shared, out);
             }
+        }
+        if self.expiry.len() >= 2 * MAX_CONNECTIONS {
+            let table = &self.table;
+            self.expiry.sweep(|(key, serial)| table.get(key).is_some_and(|c| c.serial == *serial));
         }
         let mut flow = Flow::new(seen, seen.src.port == DNS_PORT || seen.dst.port == DNS_PORT);
         if tcp.syn && tcp.ack_set {
             std::mem::swap(&mut flow.client, &mut flow.server);
         }
         out.count(Counter::Flows, 1);
-        self.expiry.push(seen.ts.plus_seconds(IDLE_SECONDS), key);
-        let connection = Connection { flow, directions: Default::default(), protocols: Default::default() };
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        self.expiry.push(seen.ts.plus_seconds(IDLE_SECONDS), (key, serial));
+        let connection =
+            Connection { serial, flow, directions: Default::default(), protocols: Default::default() };
         self.table.insert(key, connection);
+    }
+
+    fn is_live(&self, (key, serial): &(Key, u64)) -> bool {
+        self.table.get(key).is_some_and(|c| c.serial == *serial)
     }
 
     /// Closes what has been silent for too long.
     pub(crate) fn advance(&mut self, now: Time, shared: &mut Shared, out: &mut impl Observer) {
-        while let Some(key) = self.expiry.pop(now) {
-            let Some(connection) = self.table.get(&key) else { continue };
+        while let Some((key, serial)) = self.expiry.pop(now) {
+            let Some(connection) = self.table.get(&key).filter(|c| c.serial == serial) else { continue };
             let due = connection.flow.last.plus_seconds(IDLE_SECONDS);
             if due <= now {
                 self.close(&key, now, shared, out);
             } else {
-                self.expiry.push(due, key);
+                self.expiry.push(due, (key, serial));
             }
         }
     }
@@ -152,8 +167,10 @@ impl Connections {
     /// The source has ended.
     pub(crate) fn finish(&mut self, now: Time, shared: &mut Shared, out: &mut impl Observer) {
         // In the order in which they began, so that the same capture gives the same product in the same order.
-        while let Some(key) = self.expiry.pop_oldest() {
-            self.close(&key, now, shared, out);
+        while let Some(oldest) = self.expiry.pop_oldest() {
+            if self.is_live(&oldest) {
+                self.close(&oldest.0, now, shared, out);
+            }
         }
     }
 
@@ -296,5 +313,71 @@ impl<O: Observer> Feed<'_, '_, O> {
             }
             Protocol::Undecided | Protocol::Web(_) | Protocol::Ignored => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::decode::rtp;
+    use crate::product::Side;
+    use crate::session::call::{Call, Calls};
+    use crate::session::{Change, Text, message::Messages};
+
+    /// Hears nothing but closed flows.
+    #[derive(Default)]
+    struct Closed(u64);
+
+    impl Observer for Closed {
+        fn signal(&mut self, _: &mut Call, _: Change, _: &sip::Message<'_>, _: &Seen<'_>) {}
+        fn rtp(&mut self, _: &mut Call, _: usize, _: &rtp::Packet<'_>, _: &Seen<'_>) {}
+        fn rtcp(&mut self, _: &mut Call, _: Side, _: &Seen<'_>) {}
+        fn call_closed(&mut self, _: &mut Call, _: Time) {}
+        fn text(&mut self, _: &Text<'_>, _: &Seen<'_>) {}
+        fn name(&mut self, _: &mut Flow, _: NameVia, _: &str, _: &Seen<'_>) {}
+        fn flow_closed(&mut self, _: &mut Flow, _: Time) {
+            self.0 += 1;
+        }
+        fn count(&mut self, _: Counter, _: u64) {}
+    }
+
+    fn ip() -> Ip<'static> {
+        let address = |last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last));
+        Ip { src: address(1), dst: address(2), protocol: 6, payload: &[], fragment: None, cut: false }
+    }
+
+    fn tcp(syn: bool, rst: bool) -> Tcp<'static> {
+        Tcp { sport: 4000, dport: 80, seq: 0, ack: 0, syn, ack_set: false, fin: false, rst, payload: &[] }
+    }
+
+    #[test]
+    fn connections_that_are_reset_at_once_leave_nothing_behind() {
+        let (mut all, mut heard) = (Connections::default(), Closed::default());
+        let mut shared = Shared { calls: Calls::new(), messages: Messages::default() };
+        let (syn, rst) = (tcp(true, false), tcp(false, true));
+        let pairs = 2 * MAX_CONNECTIONS as u64 + 10;
+        for _ in 0..pairs {
+            // A clock that stands still: nothing ever comes due.
+            all.segment(&ip(), &syn, None, Time(0), &mut shared, &mut heard);
+            all.segment(&ip(), &rst, None, Time(0), &mut shared, &mut heard);
+        }
+        assert_eq!((heard.0, all.table.len()), (pairs, 0));
+        assert!(all.expiry.len() < 2 * MAX_CONNECTIONS);
+    }
+
+    #[test]
+    fn a_later_connection_of_the_same_ends_lives_its_own_time() {
+        let (mut all, mut heard) = (Connections::default(), Closed::default());
+        let mut shared = Shared { calls: Calls::new(), messages: Messages::default() };
+        let at = |seconds| Time(0).plus_seconds(seconds);
+        for (syn, seconds) in [(true, 0), (false, 1), (true, 2)] {
+            all.segment(&ip(), &tcp(syn, !syn), None, at(seconds), &mut shared, &mut heard);
+        }
+        all.advance(at(IDLE_SECONDS + 1), &mut shared, &mut heard);
+        assert_eq!((heard.0, all.table.len(), all.expiry.len()), (1, 1, 1));
+        all.advance(at(IDLE_SECONDS + 2), &mut shared, &mut heard);
+        assert_eq!((heard.0, all.table.len(), all.expiry.len()), (2, 0, 0));
     }
 }

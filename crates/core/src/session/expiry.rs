@@ -22,6 +22,17 @@ impl<K> Expiry<K> {
         self.queue.push_back((at, key));
     }
 
+    /// How many deadlines wait.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Drops the entries that `is_live` disowns. For owners that close entries before their time: what those leave
+    /// behind would pile up as fast as packets come, and for ever when the capture's clock stands still.
+    pub(crate) fn sweep(&mut self, mut is_live: impl FnMut(&K) -> bool) {
+        self.queue.retain(|(_, key)| is_live(key));
+    }
+
     /// The next key that is due.
     pub(crate) fn pop(&mut self, now: Time) -> Option<K> {
         if self.queue.front()?.0 > now {

@@ -9,10 +9,12 @@ use hashbrown::HashMap;
 
 use super::expiry::Expiry;
 use crate::counters::Counter;
-use crate::decode::ip::{Fragment, Ip};
+use crate::decode::ip::{self, Fragment, Ip};
 use crate::packet::Time;
 
-/// Datagrams under way at once. A real tap has a handful; a flood of first fragments must not grow memory.
+/// Datagrams under way at once. A real tap has a handful; a flood of first fragments must not grow memory. When full,
+/// the oldest goes: the other pieces of an honest datagram are microseconds behind, while a flood that was refused
+/// instead would keep every datagram out for as long as the time-out lasts.
 const MAX_DATAGRAMS: usize = 4096;
 
 /// Octets held for all datagrams under way.
@@ -38,20 +40,25 @@ struct Key {
 
 #[derive(Default)]
 struct Datagram {
+    /// Tells it from a later datagram under the same key.
+    serial: u64,
     octets: Vec<u8>,
+    /// What the payload is, as the first fragment says (RFC 8200, 4.5); the others may say something else.
+    protocol: u8,
     /// Ranges filled so far, sorted, not touching.
     filled: Vec<(usize, usize)>,
     /// Known once the last fragment came.
     length: Option<usize>,
     pieces: usize,
-    started: Time,
 }
 
 /// Datagrams under way.
 #[derive(Default)]
 pub(crate) struct Fragments {
     table: HashMap<Key, Datagram>,
-    expiry: Expiry<Key>,
+    /// One entry a datagram; those of datagrams that are whole or gone are passed over.
+    expiry: Expiry<(Key, u64)>,
+    next_serial: u64,
     octets: usize,
 }
 
@@ -69,19 +76,16 @@ impl Fragments {
         let protocol = if ip.src.is_ipv4() { ip.protocol } else { 0 };
         let key = Key { src: ip.src, dst: ip.dst, id: fragment.id, protocol };
         let (from, to) = (fragment.offset as usize, fragment.offset as usize + ip.payload.len());
-        let known = self.table.contains_key(&key);
-        if to > MAX_DATAGRAM
-            || ip.payload.is_empty()
-            || (!known && self.table.len() >= MAX_DATAGRAMS)
-            || self.octets + to > MAX_OCTETS
-        {
+        if to > MAX_DATAGRAM || ip.payload.is_empty() {
             count(Counter::FragmentsDropped, 1);
             return None;
         }
-        let datagram = self.table.entry(key).or_default();
-        if !known {
-            datagram.started = now;
-            self.expiry.push(now.plus_seconds(TIMEOUT_SECONDS), key);
+        self.make_room(&key, to, count);
+        let serial = self.next_serial;
+        let datagram = self.table.entry(key).or_insert_with(|| Datagram { serial, ..Datagram::default() });
+        if datagram.serial == serial {
+            self.next_serial += 1;
+            self.expiry.push(now.plus_seconds(TIMEOUT_SECONDS), (key, serial));
         }
         datagram.pieces += 1;
         if datagram.pieces > MAX_PIECES {
@@ -93,6 +97,9 @@ impl Fragments {
         if datagram.put(from, ip.payload) {
             count(Counter::FragmentOverlap, 1);
         }
+        if from == 0 {
+            datagram.protocol = ip.protocol;
+        }
         if !fragment.more {
             datagram.length.get_or_insert(to);
         }
@@ -100,19 +107,48 @@ impl Fragments {
         if datagram.filled.as_slice() != [(0, datagram.length?)] {
             return None;
         }
-        let whole = self.forget(&key)?;
+        let Datagram { protocol, mut octets, .. } = self.forget(&key)?;
         count(Counter::Reassembled, 1);
-        Some((ip.protocol, whole.octets))
+        if ip.src.is_ipv4() {
+            return Some((protocol, octets));
+        }
+        let Some((protocol, payload, None)) = ip::extensions(protocol, &octets) else {
+            // Headers that don't end, or a fragment of a fragment.
+            count(Counter::Malformed, 1);
+            return None;
+        };
+        let headers = octets.len() - payload.len();
+        octets.drain(..headers);
+        Some((protocol, octets))
+    }
+
+    /// Forgets the oldest until a piece that ends at `to` fits.
+    fn make_room(&mut self, key: &Key, to: usize, count: &mut impl FnMut(Counter, u64)) {
+        while self.octets + to > MAX_OCTETS
+            || self.table.len() >= MAX_DATAGRAMS && !self.table.contains_key(key)
+        {
+            let Some((oldest, serial)) = self.expiry.pop_oldest() else { return };
+            self.lose(&oldest, serial, count);
+        }
+        if self.expiry.len() >= 2 * MAX_DATAGRAMS {
+            let table = &self.table;
+            self.expiry.sweep(|(key, serial)| table.get(key).is_some_and(|d| d.serial == *serial));
+        }
+    }
+
+    /// Forgets a datagram that isn't whole, if it is still there.
+    fn lose(&mut self, key: &Key, serial: u64, count: &mut impl FnMut(Counter, u64)) {
+        if self.table.get(key).is_some_and(|d| d.serial == serial)
+            && let Some(lost) = self.forget(key)
+        {
+            count(Counter::FragmentsDropped, lost.pieces as u64);
+        }
     }
 
     /// Forgets datagrams whose other pieces never came.
     pub(crate) fn advance(&mut self, now: Time, count: &mut impl FnMut(Counter, u64)) {
-        while let Some(key) = self.expiry.pop(now) {
-            if self.table.get(&key).is_some_and(|d| d.started.plus_seconds(TIMEOUT_SECONDS) <= now)
-                && let Some(lost) = self.forget(&key)
-            {
-                count(Counter::FragmentsDropped, lost.pieces as u64);
-            }
+        while let Some((key, serial)) = self.expiry.pop(now) {
+            self.lose(&key, serial, count);
         }
     }
 
@@ -185,6 +221,28 @@ mod tests {
         all.accept(&ip, fragment, Time(0), &mut |c, _| log.push(c)).map(|(_, octets)| octets)
     }
 
+    /// First fragments, each of another datagram, near its end; how many were dropped.
+    fn flood(all: &mut Fragments, datagrams: u32) -> u64 {
+        let mut dropped = 0;
+        for id in 1_000..1_000 + datagrams {
+            let ip = Ip {
+                src: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                dst: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                protocol: 17,
+                payload: &[0; 1400],
+                fragment: None,
+                cut: false,
+            };
+            let fragment = Fragment { id, offset: 60_000, more: true };
+            all.accept(&ip, fragment, Time(0), &mut |c, n| {
+                if c == Counter::FragmentsDropped {
+                    dropped += n;
+                }
+            });
+        }
+        dropped
+    }
+
     proptest! {
         #[test]
         fn any_order_with_copies_gives_the_datagram(
@@ -235,24 +293,48 @@ mod tests {
     #[test]
     fn a_flood_of_first_fragments_does_not_grow_memory() {
         let mut all = Fragments::default();
-        let mut dropped = 0;
-        for id in 0..20_000 {
-            let ip = Ip {
-                src: IpAddr::V4(Ipv4Addr::LOCALHOST),
-                dst: IpAddr::V4(Ipv4Addr::LOCALHOST),
-                protocol: 17,
-                payload: &[0; 1400],
-                fragment: None,
-                cut: false,
-            };
-            let fragment = Fragment { id, offset: 60_000, more: true };
-            all.accept(&ip, fragment, Time(0), &mut |c, n| {
-                if c == Counter::FragmentsDropped {
-                    dropped += n;
-                }
-            });
-        }
+        let dropped = flood(&mut all, 20_000);
         assert!(all.table.len() <= MAX_DATAGRAMS && all.octets <= MAX_OCTETS);
         assert!(dropped > 0);
+    }
+
+    #[test]
+    fn a_flood_of_first_fragments_keeps_no_datagram_out() {
+        let (mut all, mut log) = (Fragments::default(), Vec::new());
+        flood(&mut all, 20_000);
+        assert!(feed(&mut all, 0, b"aaaaaaaa", true, &mut log).is_none());
+        assert_eq!(feed(&mut all, 8, b"bbbb", false, &mut log).as_deref(), Some(&b"aaaaaaaabbbb"[..]));
+    }
+
+    #[test]
+    fn datagrams_that_are_whole_leave_nothing_behind() {
+        let (mut all, mut log) = (Fragments::default(), Vec::new());
+        for _ in 0..3 * MAX_DATAGRAMS {
+            feed(&mut all, 0, b"aaaaaaaa", true, &mut log);
+            feed(&mut all, 8, b"bbbb", false, &mut log);
+        }
+        assert_eq!((all.table.len(), all.octets), (0, 0));
+        assert!(all.expiry.len() <= 2 * MAX_DATAGRAMS);
+    }
+
+    /// A sender may put destination options behind the fragment header; they must not hide what follows them.
+    #[test]
+    fn extension_headers_within_the_datagram_are_walked_over() {
+        let mut datagram = vec![17, 0, 1, 4, 0, 0, 0, 0];
+        datagram.extend_from_slice(b"a UDP datagram, say ....");
+        let (mut all, mut log, mut whole) = (Fragments::default(), Vec::new(), None);
+        for (offset, piece) in [(0_u16, &datagram[..16]), (16, &datagram[16..])] {
+            let more = u16::from(offset == 0);
+            let length = u16::try_from(8 + piece.len()).unwrap().to_be_bytes();
+            let mut packet = vec![0x60, 0, 0, 0, length[0], length[1], 44, 64];
+            packet.extend_from_slice(&[1; 32]);
+            packet.extend_from_slice(&[60, 0]);
+            packet.extend_from_slice(&(offset | more).to_be_bytes());
+            packet.extend_from_slice(&[0, 0, 0, 5]);
+            packet.extend_from_slice(piece);
+            let ip = ip::parse(&packet).unwrap();
+            whole = all.accept(&ip, ip.fragment.unwrap(), Time(0), &mut |c, _| log.push(c));
+        }
+        assert_eq!(whole, Some((17, b"a UDP datagram, say ....".to_vec())));
     }
 }

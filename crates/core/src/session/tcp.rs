@@ -15,6 +15,9 @@ const MAX_HELD: usize = 256 << 10;
 /// Segments held ahead of a gap.
 const MAX_HELD_SEGMENTS: usize = 256;
 
+/// What a held segment takes besides its octets: one octet each would otherwise cost memory that nobody counts.
+const SEGMENT_COST: usize = size_of::<(u32, Vec<u8>)>() + 16;
+
 /// How long a gap may stay open. A retransmission comes within a second or two; longer, and the tap has missed it.
 const GAP_SECONDS: i64 = 5;
 
@@ -49,7 +52,7 @@ pub(crate) struct Direction {
 impl Direction {
     /// Octets that this direction keeps in memory.
     pub(crate) fn buffered(&self) -> usize {
-        self.pending.capacity() + self.held_octets
+        self.pending.capacity() + self.held_octets + self.held.capacity() * SEGMENT_COST
     }
 
     /// Throws away what is kept: the whole table's memory limit was reached.
@@ -194,6 +197,9 @@ impl Direction {
                 None => break,
             }
         }
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
     }
 
     /// The octets before the first held segment will not come.
@@ -281,9 +287,20 @@ mod tests {
             for (i, (seq, octets, near)) in segments.iter().enumerate() {
                 let seq = if *near { seq % 100_000 } else { *seq };
                 dir.accept(seq, false, octets, Time(i as i64), &mut reader);
-                prop_assert!(dir.buffered() <= 2 * (MAX_PENDING + MAX_HELD));
+                let cost = 2 * MAX_HELD_SEGMENTS * SEGMENT_COST;
+                prop_assert!(dir.buffered() <= 2 * (MAX_PENDING + MAX_HELD) + cost);
             }
         }
+    }
+
+    #[test]
+    fn segments_of_one_octet_are_counted_with_what_they_take() {
+        let (mut dir, mut reader) = (Direction::default(), Fours::default());
+        dir.accept(0, true, &[], Time(0), &mut reader);
+        for n in 0..200 {
+            dir.accept(10 + 2 * n, false, b"x", Time(0), &mut reader);
+        }
+        assert!(dir.buffered() >= 200 * (size_of::<(u32, Vec<u8>)>() + 1), "{}", dir.buffered());
     }
 
     #[test]

@@ -89,14 +89,14 @@ impl Refusal {
     /// What the reader can do about it.
     pub const fn advice(&self) -> &'static str {
         match self {
-            Self::Config(_) => "check site.json; `mandat doctor` names the field",
+            Self::Config(_) => "check config.json; `mandat doctor` names the field",
             Self::Bundle(_) | Self::CommitmentInvalid | Self::EntryMismatch(_) => {
                 "add and activate the warrant again from the signed original; if it comes back, call the overseer"
             }
             Self::Warrant(_) => {
                 "have the warrant issued again without what the point can't honour; nothing is narrowed or widened"
             }
-            Self::KindNotAllowed(_) => "a change of policy needs its own approval; see `policy` in site.json",
+            Self::KindNotAllowed(_) => "a change of policy needs its own approval; see `policy` in config.json",
             Self::ApprovalsMissing { .. } => {
                 "have the remaining approvers sign with `mandat warrant approve`"
             }

@@ -2,7 +2,7 @@
 //! a protocol; each is a pure function that never panics, whatever the octets.
 //!
 //! To add a protocol: copy the shape of `http.rs`, add its `mod` line here, its body to `fuzz.rs`, its target to
-//! `fuzz/`, and its arm to `session/mod.rs`.
+//! `fuzz/`, and its arm to `session/demux.rs` or `session/connection.rs`.
 
 pub(crate) mod cursor;
 pub(crate) mod dns;

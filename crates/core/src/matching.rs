@@ -167,7 +167,8 @@ impl Index {
         match task.criteria() {
             Criteria::None => {}
             Criteria::Keywords(words) => {
-                let words: Vec<(&str, bool)> = words.iter().map(|(word, whole)| (word.as_str(), *whole)).collect();
+                let words: Vec<(&str, bool)> =
+                    words.iter().map(|(word, whole)| (word.as_str(), *whole)).collect();
                 keywords = Some(Keywords::new(&words).map_err(|e| Refusal::Warrant(e.to_string()))?);
             }
             Criteria::Domains(names) => {

@@ -44,7 +44,9 @@ impl Point {
     pub fn admit(&mut self, bundle: &[u8], now: Time, resume: Resume) -> Result<Admission<'_>, Refusal> {
         let task = Task::admit(&self.config, &mut self.head, bundle, now)?;
         if task.kind() == Kind::Disclosure {
-            return Err(Refusal::Warrant("a disclosure warrant opens records; it is not a task for a point".into()));
+            return Err(Refusal::Warrant(
+                "a disclosure warrant opens records; it is not a task for a point".into(),
+            ));
         }
         let id = self.release.index.add(task, resume)?;
         let task = self.release.index.task(id);
@@ -69,7 +71,7 @@ impl Point {
 
     /// The source has ended: sessions that are still open are closed and say so.
     pub fn finish(&mut self) {
-        self.contain(|sessions, release| sessions.finish(release));
+        self.contain(Sessions::finish);
     }
 
     /// The next piece of product.
@@ -202,14 +204,22 @@ impl Release {
         })));
     }
 
-    /// Keeps the call under each retention order whose window it began in.
-    fn record(&mut self, call: &Call) {
-        for found in self.index.retention(call.start) {
-            self.index.state_mut(found.task()).call_records += 1;
-            self.counters.count(Counter::CallRecords);
-            let record = CallRecord::new(&found, call, &self.plans);
-            self.out.push_back(Product::CallRecord(Box::new(record)));
+    /// Keeps the call under each retention order whose window it began in. The call is over: its identities are moved
+    /// into the record, and copied only where a second order wants them too.
+    fn record(&mut self, call: &mut Call) {
+        let found = self.index.retention(call.start);
+        let Some(first) = found.first() else { return };
+        let record = CallRecord::new(first, call, &self.plans);
+        for other in &found[1..] {
+            self.keep(CallRecord { task: other.task(), ..record.clone() });
         }
+        self.keep(record);
+    }
+
+    fn keep(&mut self, record: CallRecord) {
+        self.index.state_mut(record.task).call_records += 1;
+        self.counters.count(Counter::CallRecords);
+        self.out.push_back(Product::CallRecord(Box::new(record)));
     }
 }
 
@@ -428,13 +438,16 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
 }
 
 impl CallRecord {
-    fn new(found: &Match, call: &Call, plans: &NumberingPlans) -> Self {
+    fn new(found: &Match, call: &mut Call, plans: &NumberingPlans) -> Self {
         let plan = plans.of(call.src.ip);
         let by_role = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| &*p.uri.0);
         let normal = |uri: Option<&str>| -> Pii<Box<str>> {
             let uri = uri.unwrap_or_default();
             Pii(plan.identity(uri).map_or_else(|| uri.into(), |identity| identity.text()))
         };
+        // What the network vouches for counts more than what the caller says of itself.
+        let caller = normal(by_role(Role::PAssertedIdentity).or_else(|| by_role(Role::From)));
+        let callee = normal(by_role(Role::RequestUri).or_else(|| by_role(Role::To)));
         Self {
             task: found.task(),
             start: call.start,
@@ -443,11 +456,10 @@ impl CallRecord {
             end: call.end,
             end_reason: call.end_reason.unwrap_or(EndReason::SourceEnded),
             status: call.final_status,
-            // What the network vouches for counts more than what the caller says of itself.
-            caller: normal(by_role(Role::PAssertedIdentity).or_else(|| by_role(Role::From))),
-            callee: normal(by_role(Role::RequestUri).or_else(|| by_role(Role::To))),
-            parties: call.parties.to_vec(),
-            call_id: Pii(call.call_id.clone()),
+            caller,
+            callee,
+            parties: std::mem::take(&mut call.parties).into_vec(),
+            call_id: Pii(std::mem::take(&mut call.call_id)),
             src: Pii(call.src.ip),
             dst: Pii(call.dst.ip),
         }
@@ -463,3 +475,7 @@ fn place(outer: &[u8], inner: &[u8]) -> (u32, u32) {
         (0, 0)
     }
 }
+
+#[cfg(test)]
+#[path = "point_tests.rs"]
+mod tests;

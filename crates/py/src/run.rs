@@ -42,14 +42,24 @@ struct Outlet {
 impl Run {
     #[new]
     #[allow(clippy::needless_pass_by_value, reason = "Python lends nothing")]
-    fn new(config: &[u8], sources: Vec<String>, product_dir: PathBuf, run_id: String) -> Result<Self, Failure> {
+    fn new(
+        config: &[u8],
+        sources: Vec<String>,
+        product_dir: PathBuf,
+        run_id: String,
+    ) -> Result<Self, Failure> {
         let point = Point::new(Config::parse(config)?);
         let source = mandat_source::open(&sources)?;
         let sink = Sink::new(product_dir, run_id)?;
         Ok(Self {
             point,
             source: Mutex::new(source),
-            outlet: Outlet { sink, sealers: BTreeMap::new(), suspended: Vec::new(), store_errors: Vec::new() },
+            outlet: Outlet {
+                sink,
+                sealers: BTreeMap::new(),
+                suspended: Vec::new(),
+                store_errors: Vec::new(),
+            },
             packets: 0,
             now: Time::default(),
             finished: false,
@@ -235,10 +245,11 @@ impl Outlet {
     }
 
     fn note(&mut self, result: Result<(), SinkError>) {
-        if let Err(error) = result {
-            if self.store_errors.len() < MAX_STORE_ERRORS && !self.store_errors.contains(&error) {
-                self.store_errors.push(error);
-            }
+        if let Err(error) = result
+            && self.store_errors.len() < MAX_STORE_ERRORS
+            && !self.store_errors.contains(&error)
+        {
+            self.store_errors.push(error);
         }
     }
 }

@@ -166,8 +166,8 @@ pub(crate) struct Manifest<'a> {
     pub(crate) media_start: Option<String>,
     /// The core has closed the call; nothing more will come.
     pub(crate) closed: bool,
-    /// The tap saw the call begin and end, and all that it saw between the two is in the evidence, and whole. What the
-    /// tap itself never saw is `lost_on_wire`.
+    /// All that the tap saw of the call, from its first INVITE to its signalled end, is in the evidence, and whole. What
+    /// the tap itself never saw is `lost_on_wire`.
     pub(crate) complete: bool,
     /// Packets that the capture had cut short.
     pub(crate) cut: u64,

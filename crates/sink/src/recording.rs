@@ -341,8 +341,10 @@ impl Recording {
             last: rfc3339(self.last),
             media_start: optional(timeline.map(Timeline::start)),
             closed: closed.is_some(),
+            // A call whose end nobody saw may have gone on: its recording is not known to be whole.
             complete: closed.is_some_and(|c| {
-                c.signals <= signals.written && c.selected <= c.start && was_seen(c.end_reason)
+                let ended = matches!(c.end_reason, EndReason::Bye | EndReason::Cancel | EndReason::Failure);
+                ended && c.signals <= signals.written && c.selected <= c.start
             }) && nothing_dropped
                 && all_there
                 && self.cut == 0,
@@ -361,14 +363,6 @@ impl Recording {
             octets: self.segments.iter().map(|s| s.octets).sum(),
             segments: &self.segments,
         }
-    }
-}
-
-/// Whether the tap saw the end. Behind any other there may be more of the call than anybody has recorded.
-const fn was_seen(end: EndReason) -> bool {
-    match end {
-        EndReason::Bye | EndReason::Cancel | EndReason::Failure => true,
-        EndReason::Timeout | EndReason::SourceEnded | EndReason::Evicted | EndReason::AuthorityEnded => false,
     }
 }
 

@@ -330,7 +330,9 @@ impl<'a> Message<'a> {
             Header::ContentLength => *length = number(value),
             Header::Identity(role) => {
                 match role {
-                    Role::From if !self.seen_from => (self.seen_from, self.from_tag) = (true, address::tag(value)),
+                    Role::From if !self.seen_from => {
+                        (self.seen_from, self.from_tag) = (true, address::tag(value));
+                    }
                     Role::To if !self.seen_to => (self.seen_to, self.to_tag) = (true, address::tag(value)),
                     _ => {}
                 }

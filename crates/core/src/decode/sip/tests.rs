@@ -34,7 +34,10 @@ fn reads_a_request() {
     );
     assert_eq!(message.call_id, b"a84b4c76e66710");
     assert_eq!(message.cseq, CSeq { number: 314_159, method: Method::Invite });
-    assert_eq!((uri(&message, Role::From), message.from_tag), ("sip:alice@atlanta.example".to_owned(), &b"1928"[..]));
+    assert_eq!(
+        (uri(&message, Role::From), message.from_tag),
+        ("sip:alice@atlanta.example".to_owned(), &b"1928"[..])
+    );
     assert_eq!((uri(&message, Role::To), message.to_tag), ("sip:bob@biloxi.example".to_owned(), &b""[..]));
     assert_eq!(message.branch(), b"z9hG4bK776");
     assert_eq!(message.body, b"v=0\r\n");

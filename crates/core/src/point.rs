@@ -11,8 +11,8 @@ use crate::identifier::NumberingPlans;
 use crate::matching::{Index, Match, Resume, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
-    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role, Service, Side,
-    StreamReport, TaskId,
+    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Party, Product, Role, Service,
+    Side, StreamReport, TaskId,
 };
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
@@ -44,7 +44,9 @@ impl Point {
     pub fn admit(&mut self, bundle: &[u8], now: Time, resume: Resume) -> Result<Admission<'_>, Refusal> {
         let task = Task::admit(&self.config, &mut self.head, bundle, now)?;
         if task.kind() == Kind::Disclosure {
-            return Err(Refusal::Warrant("a disclosure warrant opens records; it is not a task for a point".into()));
+            return Err(Refusal::Warrant(
+                "a disclosure warrant opens records; it is not a task for a point".into(),
+            ));
         }
         let id = self.release.index.add(task, resume)?;
         let task = self.release.index.task(id);
@@ -203,11 +205,18 @@ impl Release {
     }
 
     /// Keeps the call under each retention order whose window it began in.
-    fn record(&mut self, call: &Call) {
-        for found in self.index.retention(call.start) {
+    fn record(&mut self, call: &mut Call) {
+        let orders = self.index.retention(call.start);
+        for (at, found) in orders.iter().enumerate() {
             self.index.state_mut(found.task()).call_records += 1;
             self.counters.count(Counter::CallRecords);
-            let record = CallRecord::new(&found, call, &self.plans);
+            // The call is over: the last record takes its texts along, and only an order before it needs copies.
+            let (parties, call_id) = if at + 1 == orders.len() {
+                (std::mem::take(&mut call.parties), std::mem::take(&mut call.call_id))
+            } else {
+                (call.parties.clone(), call.call_id.clone())
+            };
+            let record = CallRecord::new(found, call, parties.into_vec(), call_id, &self.plans);
             self.out.push_back(Product::CallRecord(Box::new(record)));
         }
     }
@@ -428,9 +437,15 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
 }
 
 impl CallRecord {
-    fn new(found: &Match, call: &Call, plans: &NumberingPlans) -> Self {
+    fn new(
+        found: &Match,
+        call: &Call,
+        parties: Vec<Party>,
+        call_id: Box<str>,
+        plans: &NumberingPlans,
+    ) -> Self {
         let plan = plans.of(call.src.ip);
-        let by_role = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| &*p.uri.0);
+        let by_role = |role: Role| parties.iter().find(|p| p.role == role).map(|p| &*p.uri.0);
         let normal = |uri: Option<&str>| -> Pii<Box<str>> {
             let uri = uri.unwrap_or_default();
             Pii(plan.identity(uri).map_or_else(|| uri.into(), |identity| identity.text()))
@@ -446,8 +461,8 @@ impl CallRecord {
             // What the network vouches for counts more than what the caller says of itself.
             caller: normal(by_role(Role::PAssertedIdentity).or_else(|| by_role(Role::From))),
             callee: normal(by_role(Role::RequestUri).or_else(|| by_role(Role::To))),
-            parties: call.parties.to_vec(),
-            call_id: Pii(call.call_id.clone()),
+            parties,
+            call_id: Pii(call_id),
             src: Pii(call.src.ip),
             dst: Pii(call.dst.ip),
         }

@@ -9,7 +9,7 @@ use super::{Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::{Ip, protocol};
 use crate::decode::link::{self, Network};
-use crate::decode::{ip, sip, transport};
+use crate::decode::{ip, transport};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
 /// Tunnels within tunnels. Real networks nest two or three deep; a packet that nests deeper is an attack.
@@ -81,7 +81,14 @@ impl Sessions {
     }
 
     /// An IP packet; `packet` while it stands whole and alone in a captured one.
-    fn network(&mut self, octets: &[u8], packet: Option<&Packet<'_>>, ts: Time, depth: usize, out: &mut impl Observer) {
+    fn network(
+        &mut self,
+        octets: &[u8],
+        packet: Option<&Packet<'_>>,
+        ts: Time,
+        depth: usize,
+        out: &mut impl Observer,
+    ) {
         let Some(ip) = ip::parse(octets) else {
             out.count(Counter::Malformed, 1);
             return;
@@ -98,7 +105,14 @@ impl Sessions {
         }
     }
 
-    fn transport(&mut self, ip: &Ip<'_>, packet: Option<&Packet<'_>>, ts: Time, depth: usize, out: &mut impl Observer) {
+    fn transport(
+        &mut self,
+        ip: &Ip<'_>,
+        packet: Option<&Packet<'_>>,
+        ts: Time,
+        depth: usize,
+        out: &mut impl Observer,
+    ) {
         match ip.protocol {
             protocol::UDP => {
                 let Some(udp) = transport::udp(ip.payload) else {
@@ -153,9 +167,7 @@ impl Sessions {
             }
             out.stray(seen);
         }
-        if sip::looks_like_sip(seen.payload) {
-            self.shared.sip(seen, out);
-        } else if !self.lookups.datagram(seen, out) {
+        if !self.shared.sip_datagram(seen, out) && !self.lookups.datagram(seen, out) {
             out.count(Counter::UdpOther, 1);
         }
     }

@@ -34,7 +34,10 @@ fn reads_a_request() {
     );
     assert_eq!(message.call_id, b"a84b4c76e66710");
     assert_eq!(message.cseq, CSeq { number: 314_159, method: Method::Invite });
-    assert_eq!((uri(&message, Role::From), message.from_tag), ("sip:alice@atlanta.example".to_owned(), &b"1928"[..]));
+    assert_eq!(
+        (uri(&message, Role::From), message.from_tag),
+        ("sip:alice@atlanta.example".to_owned(), &b"1928"[..])
+    );
     assert_eq!((uri(&message, Role::To), message.to_tag), ("sip:bob@biloxi.example".to_owned(), &b""[..]));
     assert_eq!(message.branch(), b"z9hG4bK776");
     assert_eq!(message.body, b"v=0\r\n");
@@ -178,6 +181,13 @@ proptest! {
     fn header_values_of_any_text(value in "[ -~]{0,60}") {
         address::each(value.as_bytes(), |uri| assert!(!uri.is_empty()));
         let _ = (address::tag(value.as_bytes()), address::addr_spec(value.as_bytes()));
+    }
+
+    #[test]
+    fn a_tag_reads_the_same_wherever_it_stands(tag in "[ -~]{0,20}") {
+        let first = format!("<sip:a@h>;tag={tag}");
+        let second = format!("<sip:a@h>;x;tag={tag}");
+        prop_assert_eq!(address::tag(first.as_bytes()), address::tag(second.as_bytes()));
     }
 
     #[test]

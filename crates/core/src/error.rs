@@ -96,7 +96,9 @@ impl Refusal {
             Self::Warrant(_) => {
                 "have the warrant issued again without what the point can't honour; nothing is narrowed or widened"
             }
-            Self::KindNotAllowed(_) => "a change of policy needs its own approval; see `policy` in config.json",
+            Self::KindNotAllowed(_) => {
+                "a change of policy needs its own approval; see `policy` in config.json"
+            }
             Self::ApprovalsMissing { .. } => {
                 "have the remaining approvers sign with `mandat warrant approve`"
             }

@@ -130,14 +130,16 @@ impl std::fmt::Debug for Message<'_> {
     }
 }
 
-/// Whether a datagram or the head of a stream is a SIP message. Looks at one octet of most other traffic.
+/// Whether the first octet may be that of a SIP message: RTP, STUN and TLS, and most DNS, begin with one that begins no
+/// token.
 #[inline]
+pub(crate) fn begins_like_sip(octets: &[u8]) -> bool {
+    octets.first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'\r' | b'\n'))
+}
+
+/// Whether a datagram or the head of a stream is a SIP message. Looks at one octet of most other traffic.
 pub(crate) fn looks_like_sip(octets: &[u8]) -> bool {
-    // RTP, STUN, DNS and TLS all begin with an octet that begins no token.
-    if !octets.first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'\r' | b'\n')) {
-        return false;
-    }
-    start_line(skip_line_ends(octets)).is_some()
+    begins_like_sip(octets) && start_line(skip_line_ends(octets)).is_some()
 }
 
 /// RFC 3261, 7.5: line ends before the start line are ignored (they are also keep-alives, RFC 5626, 3.5.1).

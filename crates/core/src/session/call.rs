@@ -303,7 +303,7 @@ impl Calls {
             self.close(oldest, EndReason::Evicted, seen.ts, out);
         }
         out.count(Counter::Calls, 1);
-        self.table.insert(Call::new(call_id, seen.ts, seen.src, seen.dst))
+        self.table.insert(Box::new(Call::new(call_id, seen.ts, seen.src, seen.dst)))
     }
 
     /// A UDP datagram. `true` when it goes to a media address of a call, or comes from one (symmetric RTP, RFC 4961:

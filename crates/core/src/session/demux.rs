@@ -9,7 +9,7 @@ use super::{Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::{Ip, protocol};
 use crate::decode::link::{self, Network};
-use crate::decode::{ip, sip, transport};
+use crate::decode::{ip, transport};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
 /// Tunnels within tunnels. Real networks nest two or three deep; a packet that nests deeper is an attack.
@@ -168,9 +168,7 @@ impl Sessions {
             }
             out.stray(seen);
         }
-        if sip::looks_like_sip(seen.payload) {
-            self.shared.sip(seen, out);
-        } else if !self.lookups.datagram(seen, out) {
+        if !self.shared.sip_datagram(seen, out) && !self.lookups.datagram(seen, out) {
             out.count(Counter::UdpOther, 1);
         }
     }

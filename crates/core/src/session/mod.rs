@@ -144,17 +144,34 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// A SIP message, from a datagram or framed out of a stream.
+    /// A SIP message framed out of a stream.
     fn sip(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
-        let Some(message) = sip::Message::parse(seen.payload) else {
-            out.count(Counter::SipMalformed, 1);
-            return;
-        };
+        match sip::Message::parse(seen.payload) {
+            Some(message) => self.message(&message, seen, out),
+            None => out.count(Counter::SipMalformed, 1),
+        }
+    }
+
+    /// A datagram that may be a SIP message; `false` when it isn't one. It is read at once: only what can't be read is
+    /// looked at again, to tell a damaged message from another protocol.
+    fn sip_datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
+        if !sip::begins_like_sip(seen.payload) {
+            return false;
+        }
+        match sip::Message::parse(seen.payload) {
+            Some(message) => self.message(&message, seen, out),
+            None if sip::looks_like_sip(seen.payload) => out.count(Counter::SipMalformed, 1),
+            None => return false,
+        }
+        true
+    }
+
+    fn message(&mut self, message: &sip::Message<'_>, seen: &Seen<'_>, out: &mut impl Observer) {
         out.count(Counter::Sip, 1);
         if message.cseq.method == sip::Method::Message {
-            self.messages.sip(&message, seen, out);
+            self.messages.sip(message, seen, out);
         } else {
-            self.calls.signal(&message, seen, out);
+            self.calls.signal(message, seen, out);
         }
     }
 }

@@ -6,7 +6,13 @@ use super::trim;
 
 /// The tag of From or To (RFC 3261, 19.3); empty when there is none.
 pub(super) fn tag(value: &[u8]) -> &[u8] {
-    parameter(split(value).1, b"tag")
+    let parameters = split(value).1;
+    // It stands first in what nearly every implementation writes.
+    let first = parameters.strip_prefix(b">").unwrap_or(parameters);
+    match first.strip_prefix(b";tag=") {
+        Some(found) => parameter_value(found),
+        None => parameter(parameters, b"tag"),
+    }
 }
 
 /// Each value of a header that may hold several, joined by commas.
@@ -98,13 +104,17 @@ pub(super) fn parameter<'a>(value: &'a [u8], name: &[u8]) -> &'a [u8] {
         }
         let gap = after.iter().take_while(|b| super::is_space(**b)).count();
         let Some([b'=', found @ ..]) = after.get(gap..) else { continue };
-        let found = trim(found);
-        if found.first() == Some(&b'"') {
-            return quoted(found, 0).and_then(|end| found.get(1..end)).unwrap_or_default();
-        }
-        let end =
-            found.iter().take_while(|b| !matches!(b, b';' | b',' | b'>') && !super::is_space(**b)).count();
-        return found.get(..end).unwrap_or_default();
+        return parameter_value(found);
     }
     b""
+}
+
+/// What stands behind `=`, up to the next parameter or value.
+fn parameter_value(found: &[u8]) -> &[u8] {
+    let found = trim(found);
+    if found.first() == Some(&b'"') {
+        return quoted(found, 0).and_then(|end| found.get(1..end)).unwrap_or_default();
+    }
+    let end = found.iter().take_while(|b| !matches!(b, b';' | b',' | b'>') && !super::is_space(**b)).count();
+    found.get(..end).unwrap_or_default()
 }

@@ -184,6 +184,13 @@ proptest! {
     }
 
     #[test]
+    fn a_tag_reads_the_same_wherever_it_stands(tag in "[ -~]{0,20}") {
+        let first = format!("<sip:a@h>;tag={tag}");
+        let second = format!("<sip:a@h>;x;tag={tag}");
+        prop_assert_eq!(address::tag(first.as_bytes()), address::tag(second.as_bytes()));
+    }
+
+    #[test]
     fn names_the_parties_back(user in "[a-z0-9+]{1,12}", name in "[ -~]{0,20}", more in "[a-z]{1,6}") {
         let name = name.replace(['"', '\\'], "");
         let raw = format!("INVITE sip:x SIP/2.0\r\ni: 1\r\nf: \"{name}\" <sip:{user}@h;user=phone>;tag=t\r\nDiversion: \"{name}\" <sip:{user}@d>;reason=x, \"{name}\" <tel:{more}>\r\n\r\n");

@@ -46,7 +46,8 @@ struct Slot {
     next: u32,
     /// When the queue will bring it up.
     due: Time,
-    call: Option<Call>,
+    /// Boxed, so that lists and queue walk over slots that are small and growing the table moves no call.
+    call: Option<Box<Call>>,
 }
 
 /// The calls.
@@ -76,22 +77,29 @@ impl Table {
 
     pub(super) fn find(&self, call_id: &str) -> Option<CallRef> {
         let hash = self.hasher.hash_one(call_id);
-        let same = |index: &u32| self.call_at(*index).is_some_and(|call| *call.call_id == *call_id);
+        let same = |index: &u32| {
+            self.slots
+                .get(*index as usize)
+                // The whole hash first: a slot is nearer than its call's text.
+                .filter(|slot| slot.hash == hash)
+                .and_then(|slot| slot.call.as_deref())
+                .is_some_and(|call| *call.call_id == *call_id)
+        };
         let index = *self.by_id.find(hash, same)?;
         Some(CallRef { index, generation: self.slots.get(index as usize)?.generation })
     }
 
     fn call_at(&self, index: u32) -> Option<&Call> {
-        self.slots.get(index as usize)?.call.as_ref()
+        self.slots.get(index as usize)?.call.as_deref()
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, at: CallRef) -> Option<&mut Call> {
-        self.slots.get_mut(at.index as usize).filter(|s| s.generation == at.generation)?.call.as_mut()
+        self.slots.get_mut(at.index as usize).filter(|s| s.generation == at.generation)?.call.as_deref_mut()
     }
 
     pub(super) fn get(&self, at: CallRef) -> Option<&Call> {
-        self.slots.get(at.index as usize).filter(|s| s.generation == at.generation)?.call.as_ref()
+        self.slots.get(at.index as usize).filter(|s| s.generation == at.generation)?.call.as_deref()
     }
 
     /// The call that must go before another can be put in.
@@ -104,7 +112,7 @@ impl Table {
     }
 
     /// Puts a call in; the caller has made room.
-    pub(super) fn insert(&mut self, call: Call) -> CallRef {
+    pub(super) fn insert(&mut self, call: Box<Call>) -> CallRef {
         let hash = self.hasher.hash_one(&*call.call_id);
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
@@ -130,7 +138,7 @@ impl Table {
     }
 
     /// Takes a call out.
-    pub(super) fn remove(&mut self, at: CallRef) -> Option<Call> {
+    pub(super) fn remove(&mut self, at: CallRef) -> Option<Box<Call>> {
         let slot = self.slots.get_mut(at.index as usize).filter(|s| s.generation == at.generation)?;
         let call = slot.call.take()?;
         slot.generation = slot.generation.wrapping_add(1);

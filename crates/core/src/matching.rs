@@ -22,6 +22,7 @@ pub struct Match {
     liid: Liid,
     cin: Cin,
     content: bool,
+    start: Time,
     end: Time,
     role: Option<Role>,
     target: Option<u16>,
@@ -45,6 +46,10 @@ impl Match {
     /// Whether content may be released.
     pub(crate) const fn content(&self) -> bool {
         self.content
+    }
+    /// First moment from which something may be released.
+    pub(crate) const fn start(&self) -> Time {
+        self.start
     }
     /// First moment at which nothing more may be released.
     pub(crate) const fn end(&self) -> Time {
@@ -302,7 +307,10 @@ impl Index {
                     if found.iter().any(|m| m.task.0 == id) {
                         continue;
                     }
-                    match self.criterion(id, text.text).and_then(|hit| Ok((hit, self.select(id, now)?))) {
+                    match self
+                        .criterion(id, text.text)
+                        .and_then(|hit| Ok((hit, self.whole(id, text.start, now)?)))
+                    {
                         Ok((hit, mut made)) => {
                             made.role = Some(*role);
                             made.target = Some(target);
@@ -317,7 +325,7 @@ impl Index {
         for id in self.screening_keyword.clone() {
             // Most texts hold no keyword: that is no miss, it is the rule.
             if let Ok(hit) = self.criterion(id, text.text) {
-                match self.select(id, now) {
+                match self.whole(id, text.start, now) {
                     Ok(mut made) => {
                         made.set_hit(hit);
                         found.push(made);
@@ -370,6 +378,14 @@ impl Index {
         found
     }
 
+    /// Selects a text that lies in the window with all its parts.
+    fn whole(&mut self, id: u32, start: Time, now: Time) -> Result<Match, Unselected> {
+        if start < self.tasks[id as usize].task.start() {
+            return Err(Unselected::OutsideWindow);
+        }
+        self.select(id, now)
+    }
+
     fn holders(&self, identity: Option<&Identity>) -> SmallVec<[(u32, u16); 1]> {
         identity.and_then(|i| self.targets.get(i)).cloned().unwrap_or_default()
     }
@@ -414,6 +430,7 @@ impl Admitted {
             liid: self.state.liid.clone(),
             cin,
             content: self.task.content(),
+            start: self.task.start(),
             end: self.task.end(),
             role: None,
             target: None,

@@ -151,6 +151,11 @@ impl Release {
     }
 
     fn cc(&mut self, found: &Match, seen: &Seen<'_>, kind: CcKind) {
+        // Captures merged a little out of order, or a clock set back, may bring what was before the window.
+        if seen.ts < found.start() {
+            self.counters.count(Counter::OutsideWindow);
+            return;
+        }
         self.index.state_mut(found.task()).cc += 1;
         self.counters.count(Counter::Cc);
         self.out.push_back(Product::Cc(Box::new(Cc::new(found, seen, kind))));
@@ -195,8 +200,9 @@ impl Release {
             liid: found.liid().clone(),
             cin: found.cin(),
             start: call.start,
-            answer: call.answer,
-            end: call.end,
+            // The message that shows the authority to be over may have set them.
+            answer: call.answer.filter(|t| *t < found.end()),
+            end: call.end.filter(|t| *t < found.end()),
             end_reason,
             selected: found.selected(),
             signals: found.signals(),
@@ -345,7 +351,8 @@ impl Observer for Release {
         // A DNS answer repeats the question; it is told once.
         let answer = via == NameVia::Dns && seen.src == flow.server;
         for (at, new) in met {
-            if answer && !new || self.index.suspended(flow.selection[at].task()) {
+            let found = &flow.selection[at];
+            if answer && !new || self.index.suspended(found.task()) || seen.ts >= found.end() {
                 continue;
             }
             let kind = match (via, new) {
@@ -374,6 +381,12 @@ impl Observer for Release {
         for found in std::mem::take(&mut flow.selection) {
             // A lookup is no session: its report stands alone.
             if flow.dns || self.index.suspended(found.task()) {
+                continue;
+            }
+            // What went on after the authority's end is nobody's to tell.
+            if flow.last >= found.end() {
+                let facts = Facts { event: "authority_ended", start: Some(flow.start), ..Facts::default() };
+                self.iri(&found, IriType::End, found.end(), Service::Flow, facts);
                 continue;
             }
             let facts = Facts {

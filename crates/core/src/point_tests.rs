@@ -223,6 +223,39 @@ fn the_end_of_the_window_ends_the_product_in_mid_call() {
 }
 
 #[test]
+fn octets_behind_a_message_stay_out_of_its_evidence() {
+    let mut tap = Tap(point(&[intercept("L", "IRIandCC")]));
+    let message = format!(
+        "INVITE sip:x@h SIP/2.0\r\nFrom: <sip:{TARGET}@h;user=phone>;tag=a\r\nTo: <sip:x@h>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\n\
+         Content-Length: 2\r\n\r\nok"
+    );
+    tap.packet(1, &datagram(5060, format!("{message}somebody else's").as_bytes(), false));
+    let evidence = std::iter::from_fn(|| tap.0.poll()).find_map(|product| match product {
+        Product::Cc(cc) => Some(cc),
+        _ => None,
+    });
+    let evidence = evidence.unwrap();
+    assert_eq!((evidence.link, &*evidence.octets.0), (LinkType::UPPER_PDU, message.as_bytes()));
+}
+
+#[test]
+fn media_after_a_forged_bye_is_recorded_on() {
+    let mut tap = Tap(point(&[intercept("L", "IRIandCC")]));
+    tap.call();
+    for n in 0..30_u8 {
+        tap.packet(
+            7 + i64::from(n),
+            &datagram(
+                4000,
+                &[&[0x80, 0, 0, 2 + n, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0xff; 160]].concat(),
+                false,
+            ),
+        );
+    }
+    assert_eq!(tap.told().iter().filter(|t| t.ends_with("cc")).count(), 6 + 30);
+}
+
+#[test]
 fn retention_keeps_every_call_and_no_content() {
     let document = warrant("R", "retention", &json!({"retention": {"days": 1}, "recipients": []}));
     let mut tap = Tap(point(&[document]));

@@ -77,7 +77,11 @@ impl Run {
         let resume = Resume { first_cin, first_sequence, already };
         let task = self.point.admit(bundle, Time(now_ns), resume)?;
         let (id, liid) = (task.id, task.liid.to_owned());
-        self.outlet.sink.add_task(id, &liid, task.recipients)?;
+        if let Err(error) = self.outlet.sink.add_task(id, &liid, task.recipients) {
+            // A task whose product nobody could read selects nothing.
+            self.point.withdraw(&liid);
+            return Err(error.into());
+        }
         if task.kind == Kind::Retention {
             self.outlet.sealers.insert(id, (liid.clone(), RecordSealer::default()));
         }

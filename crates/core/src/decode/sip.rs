@@ -104,6 +104,8 @@ pub(crate) struct Message<'a> {
     /// Never empty.
     pub(crate) call_id: &'a [u8],
     pub(crate) cseq: CSeq,
+    /// The message alone, without what a datagram holds behind it.
+    pub(crate) octets: &'a [u8],
     /// Tag of From; empty when there is none.
     pub(crate) from_tag: &'a [u8],
     /// Tag of To; empty before a dialog.
@@ -292,6 +294,7 @@ impl<'a> Message<'a> {
             start,
             call_id: b"",
             cseq: CSeq { number: 0, method },
+            octets,
             from_tag: b"",
             to_tag: b"",
             seen_from: false,
@@ -310,6 +313,11 @@ impl<'a> Message<'a> {
         // RFC 3261, 18.3: over UDP the body ends with the datagram; a length beyond it is an error of the sender
         // that we forgive.
         message.body = length.and_then(|n| body.get(..n as usize)).unwrap_or(body);
+        let behind = body.get(message.body.len()..).unwrap_or_default();
+        // Line ends there are a keep-alive's or a careless sender's.
+        if !trim(behind).is_empty() {
+            message.octets = octets.get(..octets.len() - behind.len()).unwrap_or(octets);
+        }
         (!message.call_id.is_empty()).then_some(message)
     }
 

@@ -153,8 +153,9 @@ impl Call {
             }
             CallState::Answered => alive.plus_seconds(ABSOLUTE),
             CallState::Failed if inner.dialogs.branches_out() => inner.since.plus_seconds(BRANCHES),
-            // From the last of the stragglers on: a CANCEL that nobody answers is repeated for 32 s (RFC 3261, 9.1).
-            CallState::Failed | CallState::Ended => inner.last_signal.plus_seconds(LINGER),
+            // From the last sign of life on: a CANCEL that nobody answers is repeated for 32 s (RFC 3261, 9.1), and a BYE
+            // that somebody forged ends no talk.
+            CallState::Failed | CallState::Ended => alive.plus_seconds(LINGER),
         }
     }
 

@@ -27,6 +27,7 @@ const TARGETS: &[Target] = &[
     ("sip", fuzz::sip),
     ("sdp", fuzz::sdp),
     ("rtp", fuzz::rtp),
+    ("tunnel", fuzz::tunnel),
     ("smpp", fuzz::smpp),
     ("sms", fuzz::sms),
     ("gsm7", fuzz::gsm7),

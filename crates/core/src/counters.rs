@@ -33,6 +33,10 @@ counters! {
     NotIp => "drop.not_ip",
     /// An IP protocol other than UDP and TCP.
     NotTransport => "drop.not_transport",
+    /// Packets in tunnels that nest deeper than we follow.
+    TunnelsTooDeep => "drop.tunnels_too_deep",
+    /// Packets found inside a tunnel.
+    Tunnelled => "tunnel.packets",
     /// IP fragments seen.
     Fragments => "ip.fragments",
     /// Datagrams put together from fragments.

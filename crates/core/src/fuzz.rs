@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use crate::counters::Counter;
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
+    Framing, dns, dtmf, gsm7, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport, tunnel,
 };
 use crate::identifier::NumberingPlans;
 use crate::keyword::{self, Keywords};
@@ -29,6 +29,21 @@ pub fn packet(octets: &[u8]) {
             _ = black_box(transport::gtp_u(datagram.payload));
         }
     }
+}
+
+/// Tunnels: each IP protocol number and each UDP port of one, and UDP between clients of Teredo.
+pub fn tunnel(octets: &[u8]) {
+    let Some(([number, cut], payload)) = octets.split_first_chunk() else { return };
+    if let Some(link::Network::Ip(inner)) = tunnel::over_ip(*number, payload) {
+        assert!(inner.len() <= payload.len());
+    }
+    for dport in [1701, 2152, 3544, 4754, 4789, 4790, 6081, 6635, 37008] {
+        let datagram = transport::Udp { sport: 4000, dport, payload };
+        if let Some(inner) = tunnel::udp(&datagram, cut & 1 == 1) {
+            assert!(inner.len() <= payload.len() && matches!(inner.first().map(|b| b >> 4), Some(4 | 6)));
+        }
+    }
+    _ = black_box(tunnel::teredo_peer(payload));
 }
 
 /// A SIP message and its framing in a stream, with every identity and body in it.

@@ -11,7 +11,17 @@ pub(crate) mod protocol {
     pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
     pub(crate) const IPV6: u8 = 41;
+    /// RFC 2784.
+    pub(crate) const GRE: u8 = 47;
     pub(crate) const ESP: u8 = 50;
+    /// Authentication header (RFC 4302).
+    pub(crate) const AH: u8 = 51;
+    /// RFC 3378.
+    pub(crate) const ETHERIP: u8 = 97;
+    /// RFC 3931, version 3 without UDP.
+    pub(crate) const L2TP: u8 = 115;
+    /// RFC 4023.
+    pub(crate) const MPLS: u8 = 137;
 }
 
 /// An IP packet, borrowed; padding behind its stated length is already cut off.

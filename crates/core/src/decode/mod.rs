@@ -21,6 +21,7 @@ pub(crate) mod smpp;
 pub(crate) mod sms;
 pub(crate) mod tls;
 pub(crate) mod transport;
+pub(crate) mod tunnel;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

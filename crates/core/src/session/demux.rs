@@ -9,7 +9,7 @@ use super::{Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::{Ip, protocol};
 use crate::decode::link::{self, Network};
-use crate::decode::{ip, transport};
+use crate::decode::{ip, transport, tunnel};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
 /// Tunnels within tunnels. Real networks nest two or three deep; a packet that nests deeper is an attack.
@@ -119,11 +119,8 @@ impl Sessions {
                     out.count(Counter::Malformed, 1);
                     return;
                 };
-                if (udp.dport == transport::GTP_U || udp.sport == transport::GTP_U)
-                    && depth < MAX_TUNNELS
-                    && let Some(inner) = transport::gtp_u(udp.payload)
-                {
-                    self.network(inner, packet, ts, depth + 1, out);
+                if let Some(inner) = tunnel::udp(&udp, ip.cut) {
+                    self.inside(Network::Ip(inner), packet, ts, depth, out);
                     return;
                 }
                 let seen = Seen {
@@ -134,7 +131,13 @@ impl Sessions {
                     packet: packet.copied(),
                     payload: udp.payload,
                 };
-                self.datagram(&seen, out);
+                if self.datagram(&seen, out) {
+                    return;
+                }
+                match tunnel::teredo_peer(udp.payload) {
+                    Some(inner) => self.inside(Network::Ip(inner), packet, ts, depth, out),
+                    None => out.count(Counter::UdpOther, 1),
+                }
             }
             protocol::TCP => {
                 let Some(tcp) = transport::tcp(ip.payload) else {
@@ -143,33 +146,59 @@ impl Sessions {
                 };
                 self.connections.segment(ip, &tcp, packet, ts, &mut self.shared, out);
             }
-            protocol::IPIP | protocol::IPV6 if depth < MAX_TUNNELS => {
-                self.network(ip.payload, packet, ts, depth + 1, out);
-            }
             protocol::ESP => match ip::esp_null(ip.payload) {
                 Some((protocol, payload)) => {
                     self.transport(&Ip { protocol, payload, ..*ip }, packet, ts, depth, out);
                 }
                 None => out.count(Counter::NotTransport, 1),
             },
-            _ => out.count(Counter::NotTransport, 1),
+            // An authentication header hides nothing. (IPv6's is walked over with the other extension headers.)
+            protocol::AH => match ip::extensions(protocol::AH, ip.payload) {
+                Some((protocol, payload, None)) => {
+                    self.transport(&Ip { protocol, payload, ..*ip }, packet, ts, depth, out);
+                }
+                _ => out.count(Counter::Malformed, 1),
+            },
+            number => match tunnel::over_ip(number, ip.payload) {
+                Some(inner) => self.inside(inner, packet, ts, depth, out),
+                None => out.count(Counter::NotTransport, 1),
+            },
         }
     }
 
-    /// The first octet tells RTP (128 to 191) from text and from the rest, as RFC 7983 does for one port.
-    fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
-        let Some(&first) = seen.payload.first() else {
-            out.count(Counter::UdpOther, 1);
+    /// What a tunnel holds.
+    fn inside(
+        &mut self,
+        found: Network<'_>,
+        packet: Option<&Packet<'_>>,
+        ts: Time,
+        depth: usize,
+        out: &mut impl Observer,
+    ) {
+        if depth >= MAX_TUNNELS {
+            out.count(Counter::TunnelsTooDeep, 1);
             return;
-        };
+        }
+        match found {
+            Network::Ip(octets) => {
+                out.count(Counter::Tunnelled, 1);
+                self.network(octets, packet, ts, depth + 1, out);
+            }
+            Network::Other | Network::UnknownLink => out.count(Counter::NotIp, 1),
+            Network::Malformed => out.count(Counter::Malformed, 1),
+        }
+    }
+
+    /// The first octet tells RTP (128 to 191) from text and from the rest, as RFC 7983 does for one port. False when
+    /// nobody can read it.
+    fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
+        let Some(&first) = seen.payload.first() else { return false };
         if first & 0xc0 == 0x80 {
             if self.shared.calls.media(seen, out) {
-                return;
+                return true;
             }
             out.stray(seen);
         }
-        if !self.shared.sip_datagram(seen, out) && !self.lookups.datagram(seen, out) {
-            out.count(Counter::UdpOther, 1);
-        }
+        self.shared.sip_datagram(seen, out) || self.lookups.datagram(seen, out)
     }
 }

@@ -37,6 +37,10 @@ counters! {
     TunnelsTooDeep => "drop.tunnels_too_deep",
     /// Packets found inside a tunnel.
     Tunnelled => "tunnel.packets",
+    /// Packets whose time is far from that of the packets before.
+    TimeJumps => "time.jumps",
+    /// Times that so many packets agreed on that timers followed.
+    TimeSteps => "time.steps",
     /// IP fragments seen.
     Fragments => "ip.fragments",
     /// Datagrams put together from fragments.

@@ -1,6 +1,7 @@
 //! Takes packets apart and gives each message to the table that follows its kind of session.
 
 use super::call::Calls;
+use super::clock::Clock;
 use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
@@ -24,9 +25,9 @@ pub(crate) struct Sessions {
     connections: Connections,
     lookups: Lookups,
     shared: Shared,
-    /// Latest time seen: packets of several taps may be a little out of order, timers only go forward.
-    now: Time,
-    next_tick: Option<Time>,
+    clock: Clock,
+    /// When timers were looked at last.
+    ticked: Option<Time>,
 }
 
 impl Sessions {
@@ -36,8 +37,8 @@ impl Sessions {
             connections: Connections::default(),
             lookups: Lookups::default(),
             shared: Shared { calls: Calls::new(), messages: Messages::default() },
-            now: Time::default(),
-            next_tick: None,
+            clock: Clock::default(),
+            ticked: None,
         }
     }
 
@@ -59,7 +60,7 @@ impl Sessions {
 
     /// The source has ended.
     pub(crate) fn finish(&mut self, out: &mut impl Observer) {
-        let now = self.now;
+        let now = self.clock.last();
         self.connections.finish(now, &mut self.shared, out);
         self.lookups.finish(now, out);
         self.shared.messages.finish(now, out);
@@ -67,12 +68,12 @@ impl Sessions {
     }
 
     fn tick(&mut self, ts: Time, out: &mut impl Observer) {
-        self.now = self.now.max(ts);
-        if self.next_tick.is_some_and(|at| self.now < at) {
+        let now = self.clock.see(ts, &mut |what, n| out.count(what, n));
+        // The clock may have been set back.
+        if self.ticked.is_some_and(|last| last <= now && now < last.plus_seconds(TICK_SECONDS)) {
             return;
         }
-        self.next_tick = Some(self.now.plus_seconds(TICK_SECONDS));
-        let now = self.now;
+        self.ticked = Some(now);
         self.fragments.advance(now, &mut |what, n| out.count(what, n));
         self.connections.advance(now, &mut self.shared, out);
         self.lookups.advance(now, out);

@@ -4,6 +4,7 @@
 //! told to an [`Observer`]: the point (which matches and releases), or the development tool `inspect` (which prints).
 
 pub(crate) mod call;
+mod clock;
 mod connection;
 mod datagram;
 mod demux;

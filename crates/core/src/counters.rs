@@ -117,6 +117,10 @@ counters! {
     NamesUnreadable => "names.unreadable",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
+    /// Selected datagrams that the tap saw twice: released once.
+    Copies => "copies",
+    /// Datagrams forgotten too early to know a copy of them.
+    CopiesForgotten => "copies.forgotten",
     /// IRI released.
     Iri => "product.iri",
     /// CC released.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::Config;
+use crate::copies::{Copies, Sight};
 use crate::counters::{Counter, Counters};
 use crate::decode::{rtp, sip};
 use crate::error::Refusal;
@@ -35,6 +36,7 @@ impl Point {
             index: Index::default(),
             plans: config.numbering.clone(),
             counters: Counters::default(),
+            copies: Copies::default(),
             out: VecDeque::new(),
         };
         Self { head: config.head, config, sessions: Sessions::new(), release }
@@ -124,6 +126,7 @@ struct Release {
     index: Index,
     plans: NumberingPlans,
     counters: Counters,
+    copies: Copies,
     out: VecDeque<Product>,
 }
 
@@ -159,6 +162,18 @@ impl Release {
         self.index.state_mut(found.task()).cc += 1;
         self.counters.count(Counter::Cc);
         self.out.push_back(Product::Cc(Box::new(Cc::new(found, seen, kind))));
+    }
+
+    /// Whether this selected datagram was released a moment ago: seen inside and outside a tunnel, or at two taps.
+    /// `what` tells apart what is released of one datagram.
+    fn is_copy(&mut self, seen: &Seen<'_>, what: &str) -> bool {
+        let sight = self.copies.see(seen, what);
+        match sight {
+            Sight::First => {}
+            Sight::FirstForgetting => self.counters.count(Counter::CopiesForgotten),
+            Sight::Copy => self.counters.count(Counter::Copies),
+        }
+        sight == Sight::Copy
     }
 
     /// Ends the matches whose authority is over, by its window or its ceiling. Nothing is released after that moment.
@@ -238,6 +253,7 @@ impl Observer for Release {
             self.counters.count(Counter::SignalUnselected);
             return;
         }
+        let copy = self.is_copy(seen, "");
         let mut selection = std::mem::take(&mut call.selection);
         for (at, found) in selection.iter_mut().enumerate() {
             let told = match change {
@@ -252,6 +268,9 @@ impl Observer for Release {
                 let facts = facts_of(call, event, Some(seen));
                 self.iri(found, kind, seen.ts, Service::Call, facts);
                 found.set_ended(kind == IriType::End);
+            }
+            if copy {
+                continue;
             }
             found.count_signal();
             if found.content() {
@@ -269,6 +288,9 @@ impl Observer for Release {
             return;
         }
         self.lapse(call, seen.ts);
+        if self.is_copy(seen, "") {
+            return;
+        }
         let Some(s) = call.streams.get(stream) else { return };
         for found in call.selection.iter().filter(|m| m.content()) {
             let octets = seen.packet.map_or(seen.payload, |p| p.data);
@@ -292,6 +314,10 @@ impl Observer for Release {
         self.lapse(call, seen.ts);
         if call.selection.is_empty() {
             self.counters.count(Counter::MediaUnselected);
+            return;
+        }
+        if self.is_copy(seen, "") {
+            return;
         }
         for found in call.selection.iter().filter(|m| m.content()) {
             self.cc(found, seen, CcKind::Rtcp);
@@ -350,6 +376,9 @@ impl Observer for Release {
         self.suspensions(seen.ts);
         // A DNS answer repeats the question; it is told once.
         let answer = via == NameVia::Dns && seen.src == flow.server;
+        if !met.is_empty() && self.is_copy(seen, name) {
+            return;
+        }
         for (at, new) in met {
             let found = &flow.selection[at];
             if answer && !new || self.index.suspended(found.task()) || seen.ts >= found.end() {

@@ -122,7 +122,8 @@ fn null(frame: &[u8]) -> Network<'_> {
     if known(u32::from_le_bytes([*a, *b, *c, *d])) || known(u32::from_be_bytes([*a, *b, *c, *d])) {
         ip(rest)
     } else {
-        Network::Other
+        // Some drivers put an `EtherType` into the last two octets, whatever the first two are.
+        payload_of(u16::from_be_bytes([*c, *d]), rest, 0)
     }
 }
 
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn strips_every_link_layer() {
+    fn p08_strips_every_link_layer() {
         let mac = [0; 12];
         let cases: Vec<(LinkType, Vec<u8>)> = vec![
             (LinkType::ETHERNET, [&mac[..], &[0x08, 0x00]].concat()),
@@ -165,6 +166,13 @@ mod tests {
             (LinkType::ETHERNET, [&mac[..], &[0x88, 0x64, 0x11, 0, 0, 1, 0, 22, 0x00, 0x21]].concat()),
             (LinkType::RAW, vec![]),
             (LinkType::NULL, vec![2, 0, 0, 0]),
+            (LinkType::NULL, vec![15, 0, 8, 0]),
+            (LinkType::ETHERNET, [&mac[..], &[0x88, 0x64, 0x11, 0, 0, 1, 0, 22, 0x21]].concat()),
+            (LinkType::ETHERNET, [&mac[..], &[0x88, 0xe7, 0, 0, 0, 9], &mac, &[0x08, 0x00]].concat()),
+            (LinkType::ETHERNET, [&mac[..], &[0x88, 0x47, 0, 1, 0, 64, 0, 2, 1, 64]].concat()),
+            (LinkType::ETHERNET, [&mac[..], &[0x89, 0x26, 0, 0, 0, 9, 0x08, 0x00]].concat()),
+            (LinkType::ETHERNET, [&mac[..], &[0x89, 0x3f, 0, 0, 0, 0, 0, 9, 0x08, 0x00]].concat()),
+            (LinkType::ETHERNET, [&mac[..], &[0, 99, 0xaa, 0xaa, 3, 0, 0, 0, 0x08, 0x00]].concat()),
             (LinkType::NULL, vec![0, 0, 0, 30]),
             (LinkType::LOOP, vec![0, 0, 0, 2]),
             (LinkType::LINUX_SLL, [&[0; 14][..], &[0x08, 0x00]].concat()),

@@ -1,21 +1,16 @@
 //! Where calls are kept: found by Call-ID, bounded in number, expired without a scan.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::Call;
+use super::timers::Timers;
 use crate::packet::Time;
 
 /// Most calls at one time. A call takes about 1.5 kB, so that a full table stays near 200 MB; it holds twelve hours'
 /// worth of a flood's 32-second setups at 4,000 a second, or the busy hour of half a million subscribers.
 pub(super) const MAX_CALLS: usize = 1 << 17;
-
-/// A call is looked at again after this long at the latest. It bounds how many outdated entries the queue holds of one
-/// call: a deadline that moves ahead adds an entry, and the old one stays until it is due.
-const HORIZON: i64 = 60;
 
 /// Marks the end of a list.
 const NONE: u32 = u32::MAX;
@@ -44,9 +39,9 @@ struct Slot {
     list: List,
     previous: u32,
     next: u32,
-    /// When the queue will bring it up.
+    /// When the timers will bring it up.
     due: Time,
-    /// Boxed, so that lists and queue walk over slots that are small and growing the table moves no call.
+    /// Boxed, so that lists and timers walk over slots that are small and growing the table moves no call.
     call: Option<Box<Call>>,
 }
 
@@ -58,7 +53,7 @@ pub(super) struct Table {
     hasher: DefaultHashBuilder,
     /// First and last of each list.
     ends: [(u32, u32); 2],
-    queue: BinaryHeap<Reverse<(Time, CallRef)>>,
+    timers: Timers<CallRef>,
     limit: usize,
 }
 
@@ -70,7 +65,7 @@ impl Table {
             by_id: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             ends: [(NONE, NONE); 2],
-            queue: BinaryHeap::new(),
+            timers: Timers::default(),
             limit,
         }
     }
@@ -83,7 +78,7 @@ impl Table {
                 // The whole hash first: a slot is nearer than its call's text.
                 .filter(|slot| slot.hash == hash)
                 .and_then(|slot| slot.call.as_deref())
-                .is_some_and(|call| *call.call_id == *call_id)
+                .is_some_and(|call| call.call_id == *call_id)
         };
         let index = *self.by_id.find(hash, same)?;
         Some(CallRef { index, generation: self.slots.get(index as usize)?.generation })
@@ -186,28 +181,24 @@ impl Table {
 
     /// Sees to it that the call comes up at `deadline` or before. Deadlines that move back cost nothing: the call comes
     /// up early and is put off again.
-    pub(super) fn schedule(&mut self, at: CallRef, deadline: Time, now: Time) {
-        let deadline = deadline.min(now.plus_seconds(HORIZON));
+    pub(super) fn schedule(&mut self, at: CallRef, deadline: Time) {
         let Some(slot) = self.slots.get_mut(at.index as usize).filter(|s| s.generation == at.generation)
         else {
             return;
         };
         if deadline < slot.due {
             slot.due = deadline;
-            self.queue.push(Reverse((deadline, at)));
+            self.timers.set(deadline, at);
         }
     }
 
     /// A call whose time may have come; the caller closes it or schedules it again.
     pub(super) fn due(&mut self, now: Time) -> Option<CallRef> {
-        while let Some(Reverse((time, at))) = self.queue.peek().copied() {
-            if time > now {
-                return None;
-            }
-            self.queue.pop();
+        while let Some(at) = self.timers.due(now) {
             if let Some(slot) = self.slots.get_mut(at.index as usize)
                 && slot.generation == at.generation
-                && slot.due == time
+                // An entry that a nearer deadline has outdated, or one whose call was already brought up, is passed over.
+                && slot.due != Time(i64::MAX)
             {
                 slot.due = Time(i64::MAX);
                 return Some(at);

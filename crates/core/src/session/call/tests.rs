@@ -22,7 +22,7 @@ struct Recorder {
 impl Observer for Recorder {
     fn signal(&mut self, call: &mut Call, change: Change, _: &sip::Message<'_>, _: &Seen<'_>) {
         if change != Change::Nothing {
-            self.told.push(format!("{} {change:?}", call.call_id));
+            self.told.push(format!("{} {change:?}", &*call.call_id));
         }
     }
     fn rtp(&mut self, call: &mut Call, stream: usize, _: &rtp::Packet<'_>, _: &Seen<'_>) {
@@ -31,16 +31,16 @@ impl Observer for Recorder {
             Encoding::Other(name) => name.to_string(),
             known => format!("{known:?}"),
         };
-        self.told.push(format!("{} {:?} {name}/{}", call.call_id, stream.side, stream.clock));
+        self.told.push(format!("{} {:?} {name}/{}", &*call.call_id, stream.side, stream.clock));
     }
     fn rtcp(&mut self, call: &mut Call, side: Side, _: &Seen<'_>) {
-        self.told.push(format!("{} {side:?} RTCP", call.call_id));
+        self.told.push(format!("{} {side:?} RTCP", &*call.call_id));
     }
     fn call_closed(&mut self, call: &mut Call, _: Time) {
         let at = |t: Option<Time>| t.map_or("-".to_owned(), |t| format!("{}", t.seconds()));
         self.told.push(format!(
             "{} closed {:?} {} start {} ringing {} answer {} end {}",
-            call.call_id,
+            &*call.call_id,
             call.end_reason.expect("a reason"),
             call.final_status.map_or("-".to_owned(), |s| s.to_string()),
             at(Some(call.start)),

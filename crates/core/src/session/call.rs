@@ -117,9 +117,9 @@ struct Inner {
 
 impl Call {
     /// A call that begins with a message from `src` to `dst`.
-    pub(crate) fn new(call_id: &str, start: Time, src: Endpoint, dst: Endpoint) -> Self {
+    pub(crate) fn new(call_id: &[u8], start: Time, src: Endpoint, dst: Endpoint) -> Self {
         Self {
-            call_id: call_id.into(),
+            call_id: CallId::new(call_id),
             state: CallState::Trying,
             end_reason: None,
             udp: false,
@@ -251,13 +251,12 @@ impl Calls {
         if matches!(method, Method::Register | Method::Publish) {
             return;
         }
-        let call_id = sip::text(message.call_id);
         let mut begun = false;
-        let at = match self.table.find(&call_id) {
+        let at = match self.table.find(message.call_id) {
             Some(at) => at,
             None if method == Method::Invite && message.status().is_none() => {
                 begun = true;
-                self.begin(&call_id, seen, out)
+                self.begin(message.call_id, seen, out)
             }
             None => return,
         };
@@ -306,13 +305,13 @@ impl Calls {
     }
 
     /// Makes a call, and room for it.
-    fn begin(&mut self, call_id: &str, seen: &Seen<'_>, out: &mut impl Observer) -> CallRef {
+    fn begin(&mut self, call_id: &[u8], seen: &Seen<'_>, out: &mut impl Observer) -> CallRef {
         if let Some(oldest) = self.table.oldest_if_full() {
             out.count(Counter::CallsEvicted, 1);
             self.close(oldest, EndReason::Evicted, seen.ts, out);
         }
         out.count(Counter::Calls, 1);
-        self.table.insert(Box::new(Call::new(call_id, seen.ts, seen.src, seen.dst)))
+        self.table.insert(Call::new(call_id, seen.ts, seen.src, seen.dst))
     }
 
     /// A UDP datagram. `true` when it goes to a media address of a call, or comes from one (symmetric RTP, RFC 4961:

@@ -1,37 +1,33 @@
 //! The Call-ID of a call, kept inside the call itself: each message is compared with it, and a text elsewhere in memory
 //! would cost that message one more wait for a cache line.
 
-use std::ops::Deref;
+use std::borrow::Cow;
 
 use smallvec::SmallVec;
+
+use crate::decode::sip;
 
 /// Octets kept in place: a UUID and a host address, or the 32 hexadecimal digits and host name that common servers
 /// write. Longer ones live on the heap.
 const IN_PLACE: usize = 56;
 
-/// A Call-ID (RFC 3261, 20.8), as text.
+/// A Call-ID (RFC 3261, 20.8), octet for octet as it was sent.
 #[derive(Clone)]
 pub(crate) struct CallId(SmallVec<[u8; IN_PLACE]>);
 
-impl From<&str> for CallId {
-    fn from(text: &str) -> Self {
-        Self(SmallVec::from_slice(text.as_bytes()))
+impl CallId {
+    pub(crate) fn new(octets: &[u8]) -> Self {
+        Self(SmallVec::from_slice(octets))
     }
-}
 
-impl Deref for CallId {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        // Made from text only, so it never falls back.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl PartialEq<str> for CallId {
     #[inline]
-    fn eq(&self, other: &str) -> bool {
-        *self.0 == *other.as_bytes()
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// As text: see [`sip::text`].
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        sip::text(&self.0)
     }
 }
 
@@ -41,9 +37,10 @@ mod tests {
 
     #[test]
     fn any_length_and_alphabet_is_kept() {
-        for text in ["", "a84b4c76e66710@pc33", &"ü".repeat(40)] {
-            let id = CallId::from(text);
-            assert!(*id == *text && id == *text && id != *"another");
+        for octets in [&b""[..], b"a84b4c76e66710@pc33", &[0xfc; 80]] {
+            assert_eq!(CallId::new(octets).octets(), octets);
         }
+        assert_eq!(CallId::new("ü".as_bytes()).text(), "ü");
+        assert_eq!(CallId::new(&[0xfc]).text(), "ü", "not UTF-8, so Latin-1");
     }
 }

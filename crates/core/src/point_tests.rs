@@ -290,6 +290,43 @@ fn p05_p08_what_is_seen_at_two_taps_and_in_a_tunnel_is_released_once() {
     assert_eq!((counted, of_copies), ([1, 10, 0], [1, 10, 10]), "five datagrams for each of two warrants");
 }
 
+/// An INVITE in three pieces, each in a tunnel of its own, the last with DF and the reserved bit set and coming first.
+#[test]
+fn p04_an_invite_in_fragments_inside_a_tunnel_is_read() {
+    let whole = sip_datagram(false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", &"v=0\r\n".repeat(30));
+    let (header, body) = whole.split_at(20);
+    let pieces: Vec<&[u8]> = body.chunks(160).collect();
+    let mut tap = Tap(point(&[intercept("L", "IRIandCC")]));
+    for (n, piece) in pieces.iter().enumerate().rev() {
+        let flags = if n + 1 == pieces.len() { 0xc000 } else { 0x2000 };
+        let mut fragment = [header, piece].concat();
+        fragment[2..4].copy_from_slice(&(20 + piece.len() as u16).to_be_bytes());
+        fragment[6..8].copy_from_slice(&(flags | (n as u16 * 20)).to_be_bytes());
+        let frame = [&[8, 0, 0, 0, 0, 0, 5, 0][..], &[0; 12], &[8, 0], &fragment].concat();
+        tap.packet(1, &datagram(4789, &frame, false));
+    }
+    assert_eq!(tap.told()[..2], ["L Begin invite #0", "L cc"]);
+    assert_eq!(tap.0.counters().get(Counter::Reassembled), 1);
+}
+
+/// Tunnels nest as deep as stated, and what nests deeper is counted.
+#[test]
+fn p08_tunnels_nest_to_a_stated_depth() {
+    let begun = |depth: usize| {
+        let mut packet = sip_datagram(false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", "");
+        for _ in 0..depth {
+            let frame = [&[8, 0, 0, 0, 0, 0, 5, 0][..], &[0; 12], &[8, 0], &packet].concat();
+            packet = datagram(4789, &frame, false);
+        }
+        let mut tap = Tap(point(&[intercept("L", "IRI")]));
+        tap.packet(1, &packet);
+        [Counter::Calls, Counter::Tunnelled, Counter::TunnelsTooDeep].map(|c| tap.0.counters().get(c))
+    };
+    assert_eq!(begun(4), [1, 4, 0]);
+    assert_eq!(begun(5), [0, 4, 1]);
+    assert_eq!(begun(200), [0, 4, 1]);
+}
+
 /// A retransmission is a datagram of its own: kept as evidence, although it tells nothing new.
 #[test]
 fn p05_a_request_sent_again_changes_nothing_and_is_kept() {

@@ -2,7 +2,7 @@
 
 use super::plausible::{self, Trust};
 
-/// 2001:0::/32 (RFC 4380, 2.6): an address of a client stands on one side at least.
+/// `2001:0::/32` (RFC 4380, 2.6): an address of a client stands on one side at least.
 const PREFIX: [u8; 4] = [0x20, 0x01, 0, 0];
 
 /// The IPv6 packet of a datagram from or to a server, behind an authentication and an origin indication if they are

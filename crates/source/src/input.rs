@@ -118,6 +118,11 @@ impl Input {
         self.watch.as_ref().map(|watch| watch.len)
     }
 
+    /// The file and its length, where its octets can be read at any place: neither packed nor a pipe.
+    pub(crate) fn at_any_place(&self) -> Option<(Arc<File>, u64)> {
+        self.watch.as_ref().filter(|_| !self.packed).map(|watch| (Arc::clone(&watch.file), watch.len))
+    }
+
     /// Whether the file was written to since it was opened.
     pub(crate) fn changed(&self) -> bool {
         self.watch.as_ref().is_some_and(|watch| {

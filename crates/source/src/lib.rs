@@ -1,9 +1,9 @@
 //! The entrance: capture files, compressed or not, and standard input, merged by time.
 //!
 //! ```text
-//! file ─▶ input (gzip, zstd) ─▶ buffer ─▶ pcap | pcapng ─┐
-//! file ─▶ input ───────────────▶ buffer ─▶ pcap | pcapng ─┼─▶ Merged::next() ─▶ Packet<'_>
-//! -    ─▶ input ───────────────▶ buffer ─▶ pcap | pcapng ─┘
+//! file ─▶ input (gzip, zstd) ─▶ buffer ─▶ pcap | pcapng | netmon ─┐
+//! file ─▶ input ───────────────▶ buffer ─▶ pcap | pcapng | netmon ─┼─▶ Merged::next() ─▶ Packet<'_>
+//! -    ─▶ input ───────────────▶ buffer ─▶ pcap | pcapng | netmon ─┘
 //! ```
 //!
 //! A packet is a slice of the buffer that its file is read into: nothing is copied and nothing is allocated per
@@ -16,10 +16,12 @@
 
 mod buffer;
 mod error;
+mod frame_table;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod input;
 mod merge;
+mod netmon;
 mod pcap;
 mod pcapng;
 mod reader;

@@ -36,7 +36,7 @@ const EPOCH: i64 = 116_444_736_000_000_000;
 const UNREGISTERED: u32 = 0x1_0000;
 
 /// What media type values stand for ("Media Types"); Network Monitor 2.x reused the numbers that NDIS had for
-/// LocalTalk, ARCNET and the like.
+/// other networks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Media {
     /// Frames of a link type that has a number at tcpdump.org.

@@ -17,7 +17,7 @@ from mandat.errors import LogError, MandatError, Refusal, SiteError, StoreError,
 from mandat.log import Checkpoint, Signer, Verifier
 from mandat.log.entry import commit, read_disclosure
 from mandat.log.merkle import leaf_hash, verify_inclusion
-from mandat.site import REVOCATIONS, Site, files
+from mandat.site import REVOCATIONS, Admission, Site, files
 from mandat.warrant import Approver, parse_warrant, sign
 
 NUMBER = "+33639980001"
@@ -63,6 +63,10 @@ def activate(site: Site, data: bytes | None = None) -> str:
     return liid
 
 
+def offered(site: Site, now_ns: int) -> list[Admission]:
+    return site.offer(now_ns).admissions
+
+
 def kinds(site: Site) -> dict[str, int]:
     return site.verify_log().kinds
 
@@ -80,10 +84,11 @@ def code(call, *arguments, **named) -> str:
 def test_an_approved_warrant_gives_a_bundle_that_proves_itself(site: Site) -> None:
     activate(site)
     site.record("access", liid="LI-0001", count=2)
-    (admission,) = site.admissions(NOW)
+    (admission,) = offered(site, NOW)
     bundle = json.loads(admission.bundle)
     assert set(bundle) == {
-        "warrant", "approvals", "entry", "opening", "disclosures", "index", "proof", "checkpoint"
+        "warrant", "approvals", "entry", "opening", "disclosures", "index", "proof", "checkpoint",
+        "consistency",
     }  # fmt: skip
     config = json.loads(site.point_config())
     # (1) the warrant's own octets, and approvals over them by pinned people
@@ -154,11 +159,11 @@ def test_the_log_and_its_openings_hold_no_target(site: Site) -> None:
 
 def test_without_enough_approvals_nothing_is_in_force(site: Site) -> None:
     site.add_warrant(document(site), now_ns=NOW)
-    assert site.admissions(NOW) == []
+    assert offered(site, NOW) == []
     assert code(site.admission, "LI-0001", NOW) == "warrant_added"
     assert code(site.activate, "LI-0001", NOW) == "approvals_missing"
     site.approve("LI-0001", key(site, 1), NOW)
-    assert site.admissions(NOW) == []
+    assert offered(site, NOW) == []
     assert code(site.activate, "LI-0001", NOW) == "approvals_missing"
     assert code(site.approve, "LI-0001", key(site, 1), NOW) == "approver_twice"
     assert "activate" not in kinds(site)
@@ -182,7 +187,7 @@ def test_the_requester_cannot_approve(site: Site) -> None:
 
 def test_a_window_that_is_over_or_not_begun_gives_nothing(site: Site) -> None:
     activate(site)
-    assert site.admissions(BEFORE) == site.admissions(AFTER) == []
+    assert offered(site, BEFORE) == offered(site, AFTER) == []
     assert code(site.admission, "LI-0001", BEFORE) == "window_not_begun"
     assert code(site.admission, "LI-0001", AFTER) == "window_over"
     assert code(site.add_warrant, document(site, liid="LI-0002"), now_ns=AFTER) == "window_over"
@@ -213,15 +218,15 @@ def test_a_policy_that_became_stricter_holds_for_what_was_activated(site: Site) 
     path = site.root / "config.json"
     path.write_bytes(path.read_bytes().replace(b'"intercept": 2', b'"intercept": 3', 1))
     again = Site.open(site.root)
-    offered, withheld = again.offers(NOW)
-    assert (offered, [refusal.code for refusal in withheld]) == ([], ["approvals_missing"])
+    offer = again.offer(NOW)
+    assert (offer.admissions, [refusal.code for refusal in offer.withheld]) == ([], ["approvals_missing"])
 
 
 def test_a_revoked_warrant_stays_revoked(site: Site) -> None:
     liid = activate(site)
     assert code(site.revoke, liid, "because") == "reason_unknown"
     assert site.revoke(liid, REVOCATIONS[0]).state == "revoked"
-    assert site.admissions(NOW) == []
+    assert offered(site, NOW) == []
     assert code(site.revoke, liid, REVOCATIONS[0]) == "state_forbids"
     # Whoever writes `active` back meets the log.
     path = site.root / "warrants" / liid / "standing.json"
@@ -236,7 +241,7 @@ def test_a_suspended_warrant_stays_suspended(site: Site) -> None:
     liid = activate(site, screening(site))
     site.record("suspend", liid=liid, purpose="ceiling", count=11)
     assert site.show(liid).state == "suspended"
-    assert site.admissions(NOW) == []
+    assert offered(site, NOW) == []
     assert code(site.activate, liid, NOW) == "state_forbids"
     # A run that outlives its warrant still gets its fact into the log.
     site.revoke(liid, "error")
@@ -261,18 +266,18 @@ def test_a_warrant_altered_after_approval_is_withheld(
     liid = activate(site)
     path = site.root / "warrants" / liid / "canonical.json"
     path.write_bytes(path.read_bytes().replace(old, new, 1))
-    offered, withheld = site.offers(NOW)
-    assert offered == []
-    assert [refusal.code for refusal in withheld] == [expected]
+    offer = site.offer(NOW)
+    assert offer.admissions == []
+    assert [refusal.code for refusal in offer.withheld] == [expected]
 
 
 def test_one_bad_warrant_does_not_hold_up_the_others(site: Site) -> None:
     activate(site)
     activate(site, document(site, liid="LI-0002"))
     (site.root / "warrants/LI-0001/standing.json").write_bytes(b"{")
-    offered, withheld = site.offers(NOW)
-    assert [admission.liid for admission in offered] == ["LI-0002"]
-    assert [refusal.where for refusal in withheld] == ["LI-0001"]
+    offer = site.offer(NOW)
+    assert [admission.liid for admission in offer.admissions] == ["LI-0002"]
+    assert [refusal.where for refusal in offer.withheld] == ["LI-0001"]
 
 
 def test_a_warrant_that_claims_to_be_active_needs_its_entry(site: Site) -> None:
@@ -301,7 +306,7 @@ def test_all_offers_of_one_run_rest_on_one_checkpoint(site: Site, monkeypatch: p
         return plain(self, *arguments)
 
     monkeypatch.setattr(Site, "_in_force", meanwhile)
-    offers = [json.loads(admission.bundle) for admission in site.admissions(NOW)]
+    offers = [json.loads(admission.bundle) for admission in offered(site, NOW)]
     assert len(offers) == 2
     assert offers[0]["checkpoint"] == offers[1]["checkpoint"]
 
@@ -325,7 +330,7 @@ def test_a_disclosure_is_in_force_but_selects_no_traffic(site: Site) -> None:
     period = {"start": "2026-01-01T00:00:00Z", "end": "2026-02-01T00:00:00Z"}
     scope = {"retention_liid": "LI-0002", "period": period, "services": ["call"]}
     liid = activate(site, document(site, kind="disclosure", product="IRI", disclosure=scope))
-    assert site.admissions(NOW) == []
+    assert offered(site, NOW) == []
     assert site.authority(liid, NOW).liid == liid
     assert site.admission(liid, NOW).kind == "disclosure"
 
@@ -339,13 +344,13 @@ def test_a_log_that_was_rolled_back_admits_nothing(site: Site, tmp_path: Path) -
     for name in ("log", "openings"):
         shutil.copytree(site.root / name, tmp_path / "backup" / name)
     site.revoke("LI-0001", "error")
-    assert site.admissions(NOW) == []
+    assert offered(site, NOW) == []
     for name in ("log", "openings"):
         shutil.rmtree(site.root / name)
         shutil.move(tmp_path / "backup" / name, site.root / name)
     (site.root / "warrants/LI-0001/standing.json").write_text('{"state": "active", "activated": 3}')
     again = Site.open(site.root)
-    for call in (again.admissions, again.offers):
+    for call in (again.offer, lambda now: again.admission("LI-0001", now)):
         with pytest.raises(LogError) as refused:
             call(NOW)
         assert refused.value.code == "log_forked"
@@ -371,7 +376,7 @@ def test_what_a_crash_left_unlogged_is_logged_later(site: Site, monkeypatch: pyt
         patch.setattr(Site, "_append", lambda *_: (_ for _ in ()).throw(StoreError("disk_full", "full")))
         with pytest.raises(StoreError):
             site.revoke("LI-0001", "error")
-    assert site.admissions(NOW) == []
+    assert offered(site, NOW) == []
     assert "deactivate" not in kinds(site)
     site.expire(NOW)
     site.expire(NOW)
@@ -496,7 +501,7 @@ def test_errors_have_their_exit_codes() -> None:
 def test_opening_a_site_loads_nothing_heavy(site: Site) -> None:
     program = (
         "import sys; from pathlib import Path; from mandat.site import Site\n"
-        "Site.open(Path(sys.argv[1])).admissions()\n"
+        "Site.open(Path(sys.argv[1])).offer()\n"
         "print([name for name in ('pyarrow', 'pyrage', 'rich', 'jsonschema') if name in sys.modules])"
     )
     command = [sys.executable, "-c", program, str(site.root)]

@@ -23,6 +23,9 @@ class Run:
         earlier runs released.
         """
 
+    def withdraw(self, liid: str) -> bool:
+        """Ends a task whose warrant was revoked during the run; False when there is no such task."""
+
     def step(self, packets: int) -> bool:
         """Handles at most `packets` packets without the interpreter's lock; False when all sources are at their end."""
 

@@ -11,7 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from mandat.log import Checkpoint, Event, Kind, LogFault, LogWriter, Signer, durable, openings, writer
+from mandat.log import (
+    Checkpoint,
+    Event,
+    Kind,
+    LogFault,
+    LogWriter,
+    Opening,
+    Openings,
+    Signer,
+    audit,
+    durable,
+    openings,
+    writer,
+)
 
 SIZES = [1, 2, 255, 256, 257, 600]
 
@@ -261,7 +274,8 @@ def test_a_crash_between_signing_and_publishing_is_completed(log, events) -> Non
 def test_openings_that_another_process_left_unsigned_are_forgotten(log, events) -> None:
     held = log.writer()
     held.append(events(2) + events(1, "LI-2"))
-    # Another process died between its openings and its signature; this one goes on without a new start.
+    # Another process died between its openings and its signature, and left its mark; this one goes on as it was.
+    (log.openings / "lock").write_bytes(b"an append is under way\n")
     for case, torn in (("LI-1", False), ("LI-2", True)):
         path = log.openings / case / "events.jsonl"
         line = path.read_bytes().splitlines(keepends=True)[-1]
@@ -275,3 +289,39 @@ def test_openings_that_another_process_left_unsigned_are_forgotten(log, events) 
 def test_a_log_is_made_once(log) -> None:
     with pytest.raises(LogFault):
         LogWriter.create(log.tiles, log.openings, log.signer)
+
+
+def test_an_append_does_not_look_at_every_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A case stays for ever, so looking at each would slow every later act down."""
+    writer = LogWriter.create(tmp_path / "log", tmp_path / "openings", Signer.generate("example.org/log"))
+    writer.append([Event(Kind.ACCESS, f"LI-{n}", "desk", {"count": 1}) for n in range(20)])
+    looked: list[Path] = []
+    plain = Openings._last
+
+    def counted(self: Openings, path: Path) -> Opening | None:
+        looked.append(path)
+        return plain(self, path)
+
+    monkeypatch.setattr(Openings, "_last", counted)
+    writer.append([Event(Kind.ACCESS, "LI-3", "desk", {"count": 1})])
+    assert {path.parent.name for path in looked} == {"LI-3"}
+
+
+def test_what_another_process_left_unsigned_is_found_by_one_that_was_there_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = Signer.generate("example.org/log")
+    writer = LogWriter.create(tmp_path / "log", tmp_path / "openings", signer)
+    writer.append([Event(Kind.ACCESS, "LI-1", "desk", {"count": 1})])
+    dying = LogWriter(tmp_path / "log", tmp_path / "openings", signer)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogWriter, "_write_tiles", die)
+        with pytest.raises(KeyboardInterrupt):
+            dying.append([Event(Kind.ACCESS, "LI-2", "desk", {"count": 1})])
+    assert writer.append([Event(Kind.ACCESS, "LI-1", "desk", {"count": 1})]) == [1]
+    assert writer.append([Event(Kind.ACCESS, "LI-2", "desk", {"count": 1})]) == [2]
+    assert audit(tmp_path / "log", signer.verifier, tmp_path / "openings").opened == 3

@@ -93,9 +93,13 @@ impl Refusal {
             Self::Bundle(_) | Self::CommitmentInvalid | Self::EntryMismatch(_) => {
                 "add and activate the warrant again from the signed original; if it comes back, call the overseer"
             }
-            Self::Warrant(_) => "have the warrant issued again without what the point can't honour; nothing is narrowed or widened",
+            Self::Warrant(_) => {
+                "have the warrant issued again without what the point can't honour; nothing is narrowed or widened"
+            }
             Self::KindNotAllowed(_) => "a change of policy needs its own approval; see `policy` in site.json",
-            Self::ApprovalsMissing { .. } => "have the remaining approvers sign with `mandat warrant approve`",
+            Self::ApprovalsMissing { .. } => {
+                "have the remaining approvers sign with `mandat warrant approve`"
+            }
             Self::ApproverUnknown(_) | Self::ApproverIsRequester(_) | Self::ApprovalInvalid(_) => {
                 "have an approver of this site, other than the requester, sign the final document"
             }

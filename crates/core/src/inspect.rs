@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::counters::{Counter, Counters};
 use crate::decode::{rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
-use crate::product::{EndReason, Encoding, Role, Side};
+use crate::product::{Encoding, EndReason, Role, Side};
 use crate::session::call::Call;
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 
@@ -54,7 +54,10 @@ impl Inspector {
 
     /// What was counted, one JSON object a counter.
     pub fn counters(&self) -> impl Iterator<Item = Value> + '_ {
-        self.told.counters.iter().map(|(name, value)| json!({"kind": "counter", "name": name, "value": value}))
+        self.told
+            .counters
+            .iter()
+            .map(|(name, value)| json!({"kind": "counter", "name": name, "value": value}))
     }
 }
 
@@ -97,12 +100,19 @@ impl Observer for Teller {
 
     fn call_closed(&mut self, call: &mut Call, _: Time) {
         // A value without a scheme is damage, not an address (RFC 3986 3.1).
-        let scheme = |uri: &str| uri.split_once(':').is_some_and(|(s, _)| s.chars().all(|c| c.is_ascii_alphanumeric()));
+        let scheme = |uri: &str| {
+            uri.split_once(':').is_some_and(|(s, _)| s.chars().all(|c| c.is_ascii_alphanumeric()))
+        };
         let parties = call.parties.iter().filter(|p| scheme(&p.uri.0));
         let uri = |role: Role| parties.clone().find(|p| p.role == role).map(|p| p.uri.0.clone());
-        let asserted: Vec<_> =
-            call.parties.iter().filter(|p| p.role == Role::PAssertedIdentity).map(|p| p.uri.0.clone()).collect();
-        let transports: Vec<_> = [("udp", call.udp), ("tcp", call.tcp)].iter().filter(|t| t.1).map(|t| t.0).collect();
+        let asserted: Vec<_> = call
+            .parties
+            .iter()
+            .filter(|p| p.role == Role::PAssertedIdentity)
+            .map(|p| p.uri.0.clone())
+            .collect();
+        let transports: Vec<_> =
+            [("udp", call.udp), ("tcp", call.tcp)].iter().filter(|t| t.1).map(|t| t.0).collect();
         self.out.push_back(json!({
             "kind": "call", "call_id": call.call_id, "from": uri(Role::From), "to": uri(Role::To),
             "request_uri": uri(Role::RequestUri), "pai": asserted, "start": call.start.seconds(),

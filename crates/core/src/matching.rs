@@ -112,6 +112,8 @@ pub struct TaskState {
     pub call_records: u64,
     /// The ceiling was passed.
     pub suspended: bool,
+    /// The authority was taken back while the point ran.
+    pub withdrawn: bool,
     /// Next CIN.
     pub next_cin: u32,
     /// Next IRI sequence number.
@@ -165,7 +167,8 @@ impl Index {
         match task.criteria() {
             Criteria::None => {}
             Criteria::Keywords(words) => {
-                let words: Vec<(&str, bool)> = words.iter().map(|(word, whole)| (word.as_str(), *whole)).collect();
+                let words: Vec<(&str, bool)> =
+                    words.iter().map(|(word, whole)| (word.as_str(), *whole)).collect();
                 keywords = Some(Keywords::new(&words).map_err(|e| Refusal::Warrant(e.to_string()))?);
             }
             Criteria::Domains(names) => {
@@ -197,6 +200,7 @@ impl Index {
             cc: 0,
             call_records: 0,
             suspended,
+            withdrawn: false,
             next_cin: resume.first_cin,
             next_sequence: resume.first_sequence,
         };
@@ -222,8 +226,18 @@ impl Index {
         self.untold.pop()
     }
 
+    /// Whether a task releases nothing more: its ceiling was passed, or its authority taken back.
     pub(crate) fn suspended(&self, task: TaskId) -> bool {
-        self.tasks[task.0 as usize].state.suspended
+        let state = &self.tasks[task.0 as usize].state;
+        state.suspended || state.withdrawn
+    }
+
+    /// Takes a task's authority back: from now on it selects nothing, and what it had selected ends.
+    pub(crate) fn withdraw(&mut self, liid: &str) -> bool {
+        let Some(held) = self.tasks.iter_mut().find(|t| t.task.liid() == liid) else { return false };
+        held.state.withdrawn = true;
+        self.any_suspended = true;
+        true
     }
 
     /// Looks at the identities of `call` that it hasn't looked at yet. Returns how many matches were added (at the end
@@ -243,6 +257,10 @@ impl Index {
         let plan = plans.of(call.src.ip);
         let mut waiting = None;
         for (i, party) in call.parties.iter().enumerate().skip(call.checked) {
+            // To mostly repeats the Request-URI, and a name looked up once is not looked up again.
+            if call.parties[..i].iter().any(|earlier| earlier.uri == party.uri) {
+                continue;
+            }
             for (id, target) in self.holders(plan.identity(&party.uri.0).as_ref()) {
                 let held = &self.tasks[id as usize];
                 // A keyword narrows a task to texts; a call has none.
@@ -345,7 +363,7 @@ impl Index {
         let mut found = SmallVec::new();
         for &id in &self.retention {
             let held = &self.tasks[id as usize];
-            if held.task.start() <= start && start < held.task.end() {
+            if !held.state.withdrawn && held.task.start() <= start && start < held.task.end() {
                 found.push(held.matched(TaskId(id), Cin(0), start));
             }
         }
@@ -373,7 +391,7 @@ impl Index {
         if now < held.task.start() || now >= held.task.end() {
             return Err(Unselected::OutsideWindow);
         }
-        if held.state.suspended {
+        if held.state.suspended || held.state.withdrawn {
             return Err(Unselected::Suspended);
         }
         if held.task.ceiling().is_some_and(|c| held.already + held.state.sessions >= c) {

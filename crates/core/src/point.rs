@@ -44,7 +44,9 @@ impl Point {
     pub fn admit(&mut self, bundle: &[u8], now: Time, resume: Resume) -> Result<Admission<'_>, Refusal> {
         let task = Task::admit(&self.config, &mut self.head, bundle, now)?;
         if task.kind() == Kind::Disclosure {
-            return Err(Refusal::Warrant("a disclosure warrant opens records; it is not a task for a point".into()));
+            return Err(Refusal::Warrant(
+                "a disclosure warrant opens records; it is not a task for a point".into(),
+            ));
         }
         let id = self.release.index.add(task, resume)?;
         let task = self.release.index.task(id);
@@ -56,6 +58,12 @@ impl Point {
         Task::admit(&self.config, &mut self.head, bundle, now).map(drop)
     }
 
+    /// Ends a task before its window does: its warrant was revoked. False when there is no such task. A call that it had
+    /// selected gets its END record with its next packet, and nothing of it is released after this.
+    pub fn withdraw(&mut self, liid: &str) -> bool {
+        self.release.index.withdraw(liid)
+    }
+
     /// Takes one packet. Never fails: bad octets are counted, and a bug is contained and counted.
     pub fn handle(&mut self, packet: &Packet<'_>) {
         self.contain(|sessions, release| sessions.handle(packet, release));
@@ -63,7 +71,7 @@ impl Point {
 
     /// The source has ended: sessions that are still open are closed and say so.
     pub fn finish(&mut self) {
-        self.contain(|sessions, release| sessions.finish(release));
+        self.contain(Sessions::finish);
     }
 
     /// The next piece of product.
@@ -457,3 +465,7 @@ fn place(outer: &[u8], inner: &[u8]) -> (u32, u32) {
         (0, 0)
     }
 }
+
+#[cfg(test)]
+#[path = "point_tests.rs"]
+mod tests;

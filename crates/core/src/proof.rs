@@ -44,7 +44,9 @@ impl NoteKey {
         let key = STANDARD.decode(key).ok()?;
         let (&ALG_ED25519, octets) = key.split_first()? else { return None };
         let expected: [u8; 4] =
-            Sha256::new().chain_update(name).chain_update(b"\n").chain_update(&key).finalize()[..4].try_into().ok()?;
+            Sha256::new().chain_update(name).chain_update(b"\n").chain_update(&key).finalize()[..4]
+                .try_into()
+                .ok()?;
         if id.len() != 8 || u32::from_str_radix(id, 16).ok()?.to_be_bytes() != expected {
             return None;
         }
@@ -189,7 +191,11 @@ pub(crate) const ENTRY: usize = 73;
 const MAX_DISCLOSURES: usize = 64;
 
 /// Opens an entry's commitment: the disclosed names and values, or `None` when they are not what was committed.
-pub(crate) fn open_entry(entry: &[u8], opening: &[u8], disclosures: &[String]) -> Option<Vec<(String, serde_json::Value)>> {
+pub(crate) fn open_entry(
+    entry: &[u8],
+    opening: &[u8],
+    disclosures: &[String],
+) -> Option<Vec<(String, serde_json::Value)>> {
     if entry.len() != ENTRY || entry[0] != 1 || opening.len() != 32 || disclosures.len() > MAX_DISCLOSURES {
         return None;
     }
@@ -206,7 +212,8 @@ pub(crate) fn open_entry(entry: &[u8], opening: &[u8], disclosures: &[String]) -
         .iter()
         .map(|d| {
             let octets = URL_SAFE_NO_PAD.decode(d).ok()?;
-            let (_salt, name, value): (String, String, serde_json::Value) = serde_json::from_slice(&octets).ok()?;
+            let (_salt, name, value): (String, String, serde_json::Value) =
+                serde_json::from_slice(&octets).ok()?;
             Some((name, value))
         })
         .collect()
@@ -350,7 +357,11 @@ mod tests {
     fn an_entry_opens_only_to_what_it_commits_to() {
         let disclosure = URL_SAFE_NO_PAD.encode(br#"["c2FsdA","kind","activate"]"#);
         let digest = Sha256::digest(disclosure.as_bytes());
-        let commit = Sha256::new().chain_update(b"li/commit/v1\n").chain_update([9; 32]).chain_update(digest).finalize();
+        let commit = Sha256::new()
+            .chain_update(b"li/commit/v1\n")
+            .chain_update([9; 32])
+            .chain_update(digest)
+            .finalize();
         let entry = [&[1][..], &[0; 40], &commit].concat();
         let open = open_entry(&entry, &[9; 32], std::slice::from_ref(&disclosure)).unwrap();
         assert_eq!(open, vec![("kind".to_owned(), "activate".into())]);

@@ -163,13 +163,19 @@ struct Retention {
 impl Task {
     /// Admits a task from its bundle (JSON; shape in `docs/interfaces.md`), or says why not. `now` is the caller's
     /// clock. `head` is the log's state as this point saw it last and moves forward with each admission.
-    pub(crate) fn admit(config: &Config, head: &mut Option<Checkpoint>, bundle: &[u8], now: Time) -> Result<Self, Refusal> {
+    pub(crate) fn admit(
+        config: &Config,
+        head: &mut Option<Checkpoint>,
+        bundle: &[u8],
+        now: Time,
+    ) -> Result<Self, Refusal> {
         // (1): the bundle is well-formed. Serde's messages may quote values, so only the place is passed on.
         let bundle: Bundle = serde_json::from_slice(bundle)
             .map_err(|e| Refusal::Bundle(format!("line {}, column {}", e.line(), e.column())))?;
 
         // (2): the checkpoint is this site's log's, and extends what this point saw before.
-        let checkpoint = Checkpoint::open(&bundle.checkpoint, &config.origin, &config.log).ok_or(Refusal::CheckpointInvalid)?;
+        let checkpoint = Checkpoint::open(&bundle.checkpoint, &config.origin, &config.log)
+            .ok_or(Refusal::CheckpointInvalid)?;
         if let Some(old) = head {
             let consistency = hashes(&bundle.consistency).ok_or(Refusal::LogForked)?;
             if !checkpoint.extends(old, &consistency) {
@@ -178,14 +184,16 @@ impl Task {
         }
 
         // (3): the entry stands in that log.
-        let entry = STANDARD.decode(&bundle.entry).map_err(|_| Refusal::Bundle("entry is not base64".into()))?;
+        let entry =
+            STANDARD.decode(&bundle.entry).map_err(|_| Refusal::Bundle("entry is not base64".into()))?;
         let proof = hashes(&bundle.proof).ok_or(Refusal::NotInLog)?;
         if !checkpoint.includes(bundle.index, &entry, &proof) {
             return Err(Refusal::NotInLog);
         }
 
         // (4): the entry's commitment opens, and what it says is "activate exactly this document".
-        let opening = STANDARD.decode(&bundle.opening).map_err(|_| Refusal::Bundle("opening is not base64".into()))?;
+        let opening =
+            STANDARD.decode(&bundle.opening).map_err(|_| Refusal::Bundle("opening is not base64".into()))?;
         let facts = open_entry(&entry, &opening, &bundle.disclosures).ok_or(Refusal::CommitmentInvalid)?;
         let fact = |name: &str| {
             let mut all = facts.iter().filter(|(n, _)| n == name);
@@ -208,7 +216,11 @@ impl Task {
         if fact("authority_id") != warrant.reference {
             return Err(Refusal::EntryMismatch("authority_id"));
         }
-        let requester = warrant.requester.clone();
+        // An overseer sees the log, not the document: the window that stands there is the one that runs.
+        if fact("valid_from") != warrant.window.start || fact("valid_to") != warrant.window.end {
+            return Err(Refusal::EntryMismatch("window"));
+        }
+        let requester = person(&warrant.requester);
         let task = warrant.into_task(config)?;
 
         // (6): policy allows its kind.
@@ -220,11 +232,14 @@ impl Task {
         let signed = [APPROVAL_CONTEXT, bundle.warrant.as_bytes()].concat();
         let mut people: Vec<[u8; 32]> = Vec::new();
         for (i, approval) in bundle.approvals.iter().enumerate() {
-            if approval.approver == requester {
+            if person(&approval.approver) == requester {
                 return Err(Refusal::ApproverIsRequester(i));
             }
-            let (_, key) =
-                config.approvers.iter().find(|(name, _)| *name == approval.approver).ok_or(Refusal::ApproverUnknown(i))?;
+            let (_, key) = config
+                .approvers
+                .iter()
+                .find(|(name, _)| *name == approval.approver)
+                .ok_or(Refusal::ApproverUnknown(i))?;
             let signature = STANDARD.decode(&approval.signature).map_err(|_| Refusal::ApprovalInvalid(i))?;
             if !key.verify(&signed, &signature) {
                 return Err(Refusal::ApprovalInvalid(i));
@@ -301,6 +316,11 @@ impl std::fmt::Debug for Task {
     }
 }
 
+/// A name as it tells people apart. The requester's is free text: another case or another space is no second person.
+fn person(name: &str) -> String {
+    name.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+}
+
 fn refuse<T>(reason: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Warrant(reason.into()))
 }
@@ -310,8 +330,13 @@ impl Warrant {
         if text.len() > MAX_WARRANT {
             return refuse(format!("the document is longer than {MAX_WARRANT} octets"));
         }
-        serde_json::from_str(text)
-            .map_err(|e| Refusal::Warrant(format!("not a warrant of version 1 at line {}, column {}", e.line(), e.column())))
+        serde_json::from_str(text).map_err(|e| {
+            Refusal::Warrant(format!(
+                "not a warrant of version 1 at line {}, column {}",
+                e.line(),
+                e.column()
+            ))
+        })
     }
 
     fn into_task(self, config: &Config) -> Result<Task, Refusal> {
@@ -319,7 +344,15 @@ impl Warrant {
             return refuse("its version is not 1");
         }
         let liid_ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if self.liid.is_empty() || self.liid.len() > MAX_LIID || !self.liid.chars().all(liid_ok) || self.liid.starts_with('.') {
+        // The log names a warrant by its reference; one without would match an entry that names none.
+        if self.reference.is_empty() {
+            return refuse("its reference is empty");
+        }
+        if self.liid.is_empty()
+            || self.liid.len() > MAX_LIID
+            || !self.liid.chars().all(liid_ok)
+            || self.liid.starts_with('.')
+        {
             return refuse("liid is not 1 to 25 of A-Z a-z 0-9 . _ - (not beginning with a dot)");
         }
         let long = self.targets.len().max(self.criteria.len()).max(self.recipients.len());
@@ -332,7 +365,9 @@ impl Warrant {
             _ => return refuse("product is neither IRI nor IRIandCC"),
         };
         let (Some(start), Some(end)) = (instant(&self.window.start), instant(&self.window.end)) else {
-            return refuse("window.start and window.end must be RFC 3339 times in UTC with whole seconds, such as 2026-01-01T00:00:00Z");
+            return refuse(
+                "window.start and window.end must be RFC 3339 times in UTC with whole seconds, such as 2026-01-01T00:00:00Z",
+            );
         };
         if end <= start {
             return refuse("window.end is not after window.start");
@@ -351,7 +386,9 @@ impl Warrant {
             ("disclosure", _) => Kind::Disclosure,
             ("screening", Criteria::Keywords(_)) => Kind::ScreeningKeyword,
             ("screening", Criteria::Domains(_)) => Kind::ScreeningDomain,
-            ("screening", Criteria::None) => return refuse("a screening warrant needs at least one criterion"),
+            ("screening", Criteria::None) => {
+                return refuse("a screening warrant needs at least one criterion");
+            }
             _ => return refuse("its kind is unknown"),
         };
         let screening = matches!(kind, Kind::ScreeningKeyword | Kind::ScreeningDomain);
@@ -368,10 +405,14 @@ impl Warrant {
         match kind {
             Kind::Intercept => {
                 if targets.is_empty() {
-                    return refuse("an intercept warrant needs at least one target; without one it would select everybody");
+                    return refuse(
+                        "an intercept warrant needs at least one target; without one it would select everybody",
+                    );
                 }
                 if matches!(criteria, Criteria::Domains(_)) {
-                    return refuse("a domain criterion beside telephone targets: internet flows carry no number, so it would select nobody");
+                    return refuse(
+                        "a domain criterion beside telephone targets: internet flows carry no number, so it would select nobody",
+                    );
                 }
                 if self.recipients.is_empty() {
                     return refuse("recipients is empty: nobody could read the product");
@@ -392,7 +433,9 @@ impl Warrant {
             }
             Kind::ScreeningKeyword | Kind::ScreeningDomain => {
                 if !targets.is_empty() {
-                    return refuse("a screening warrant names no target; use an intercept warrant with a criterion");
+                    return refuse(
+                        "a screening warrant names no target; use an intercept warrant with a criterion",
+                    );
                 }
                 if content && !config.policy.screening_content {
                     return refuse("this site's policy lets screening warrants release IRI only");
@@ -409,7 +452,17 @@ impl Warrant {
         if ceiling == Some(0) {
             return refuse("ceiling.sessions is 0");
         }
-        Ok(Task { liid: self.liid, kind, content, start, end, targets, criteria, ceiling, recipients: self.recipients })
+        Ok(Task {
+            liid: self.liid,
+            kind,
+            content,
+            start,
+            end,
+            targets,
+            criteria,
+            ceiling,
+            recipients: self.recipients,
+        })
     }
 
     fn criteria(documents: &[CriterionDocument]) -> Result<Criteria, Refusal> {
@@ -418,7 +471,9 @@ impl Warrant {
             match criterion {
                 CriterionDocument::Keyword { value, whole_word } => {
                     if value.chars().count() > MAX_KEYWORD {
-                        return refuse(format!("criteria[{i}]: a keyword of more than {MAX_KEYWORD} characters"));
+                        return refuse(format!(
+                            "criteria[{i}]: a keyword of more than {MAX_KEYWORD} characters"
+                        ));
                     }
                     keywords.push((value.clone(), *whole_word));
                 }
@@ -449,7 +504,14 @@ fn hashes(texts: &[String]) -> Option<Vec<Hash>> {
 /// Reads `2026-01-01T00:00:00Z`, and nothing looser: a window has no room for interpretation.
 fn instant(text: &str) -> Option<Time> {
     let b = text.as_bytes();
-    if b.len() != 20 || b[4] != b'-' || b[7] != b'-' || b[10] != b'T' || b[13] != b':' || b[16] != b':' || b[19] != b'Z' {
+    if b.len() != 20
+        || b[4] != b'-'
+        || b[7] != b'-'
+        || b[10] != b'T'
+        || b[13] != b':'
+        || b[16] != b':'
+        || b[19] != b'Z'
+    {
         return None;
     }
     let number = |range: std::ops::Range<usize>| {
@@ -465,7 +527,12 @@ fn instant(text: &str) -> Option<Time> {
         1..=12 => 31,
         _ => return None,
     };
-    if !(1..=length).contains(&day) || hour > 23 || minute > 59 || second > 59 || !(1970..=2200).contains(&year) {
+    if !(1..=length).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 59
+        || !(1970..=2200).contains(&year)
+    {
         return None;
     }
     // Days from the civil calendar, years counted from March.
@@ -473,3 +540,6 @@ fn instant(text: &str) -> Option<Time> {
     let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
     Some(Time(0).plus_seconds(days * 86_400 + hour * 3600 + minute * 60 + second))
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,9 +47,13 @@ impl From<Failure> for PyErr {
                 ("source", e.code(), e.reason.to_string(), place, e.advice().to_owned())
             }
             Failure::Sink(e) => ("store", e.code(), e.to_string(), String::new(), String::new()),
-            Failure::Finished => {
-                ("usage", "run_finished", "this run is finished".to_owned(), String::new(), "start a new run".to_owned())
-            }
+            Failure::Finished => (
+                "usage",
+                "run_finished",
+                "this run is finished".to_owned(),
+                String::new(),
+                "start a new run".to_owned(),
+            ),
         };
         CoreError::new_err((kind, code, message, place, advice))
     }

@@ -42,14 +42,24 @@ struct Outlet {
 impl Run {
     #[new]
     #[allow(clippy::needless_pass_by_value, reason = "Python lends nothing")]
-    fn new(config: &[u8], sources: Vec<String>, product_dir: PathBuf, run_id: String) -> Result<Self, Failure> {
+    fn new(
+        config: &[u8],
+        sources: Vec<String>,
+        product_dir: PathBuf,
+        run_id: String,
+    ) -> Result<Self, Failure> {
         let point = Point::new(Config::parse(config)?);
         let source = mandat_source::open(&sources)?;
         let sink = Sink::new(product_dir, run_id)?;
         Ok(Self {
             point,
             source: Mutex::new(source),
-            outlet: Outlet { sink, sealers: BTreeMap::new(), suspended: Vec::new(), store_errors: Vec::new() },
+            outlet: Outlet {
+                sink,
+                sealers: BTreeMap::new(),
+                suspended: Vec::new(),
+                store_errors: Vec::new(),
+            },
             packets: 0,
             now: Time::default(),
             finished: false,
@@ -72,6 +82,11 @@ impl Run {
             self.outlet.sealers.insert(id, (liid.clone(), RecordSealer::default()));
         }
         Ok(liid)
+    }
+
+    /// Ends a task whose warrant was revoked while the run goes on.
+    fn withdraw(&mut self, liid: &str) -> bool {
+        self.point.withdraw(liid)
     }
 
     /// Takes up to `packets` packets; false once all sources are at their end.
@@ -110,6 +125,7 @@ impl Run {
                 dict.set_item("cc", t.cc)?;
                 dict.set_item("call_records", t.call_records)?;
                 dict.set_item("suspended", t.suspended)?;
+                dict.set_item("withdrawn", t.withdrawn)?;
                 dict.set_item("next_cin", t.next_cin)?;
                 dict.set_item("next_sequence", t.next_sequence)?;
                 Ok(dict)
@@ -229,10 +245,11 @@ impl Outlet {
     }
 
     fn note(&mut self, result: Result<(), SinkError>) {
-        if let Err(error) = result {
-            if self.store_errors.len() < MAX_STORE_ERRORS && !self.store_errors.contains(&error) {
-                self.store_errors.push(error);
-            }
+        if let Err(error) = result
+            && self.store_errors.len() < MAX_STORE_ERRORS
+            && !self.store_errors.contains(&error)
+        {
+            self.store_errors.push(error);
         }
     }
 }

@@ -166,8 +166,8 @@ pub(crate) struct Manifest<'a> {
     pub(crate) media_start: Option<String>,
     /// The core has closed the call; nothing more will come.
     pub(crate) closed: bool,
-    /// All that the tap saw of the call, from its first packet to its last, is in the evidence, and whole. What the
-    /// tap itself never saw is `lost_on_wire`.
+    /// All that the tap saw of the call, from its first INVITE to its signalled end, is in the evidence, and whole. What
+    /// the tap itself never saw is `lost_on_wire`.
     pub(crate) complete: bool,
     /// Packets that the capture had cut short.
     pub(crate) cut: u64,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mandat_core::{Audio, CallClosed, Cc, CcKind, Encoding, Liid, Time};
+use mandat_core::{Audio, CallClosed, Cc, CcKind, Encoding, EndReason, Liid, Time};
 
 use crate::audio::{self, Gap, Placed, RATE, Timeline, side_name};
 use crate::error::SinkError;
@@ -341,8 +341,11 @@ impl Recording {
             last: rfc3339(self.last),
             media_start: optional(timeline.map(Timeline::start)),
             closed: closed.is_some(),
-            complete: closed.is_some_and(|c| c.signals <= signals.written && c.selected <= c.start)
-                && nothing_dropped
+            // A call whose end nobody saw may have gone on: its recording is not known to be whole.
+            complete: closed.is_some_and(|c| {
+                let ended = matches!(c.end_reason, EndReason::Bye | EndReason::Cancel | EndReason::Failure);
+                ended && c.signals <= signals.written && c.selected <= c.start
+            }) && nothing_dropped
                 && all_there
                 && self.cut == 0,
             cut: self.cut,

@@ -17,12 +17,14 @@ use std::sync::Arc;
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut, KeyInit, Nonce};
-use arrow_array::builder::{BinaryBuilder, FixedSizeBinaryBuilder};
-use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt16Array};
+use arrow_array::builder::{
+    BinaryBuilder, FixedSizeBinaryBuilder, StringBuilder, TimestampMicrosecondBuilder, UInt16Builder,
+};
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
-use mandat_core::{CallRecord, Party, TaskId, Time};
+use mandat_core::{CallRecord, Party, TaskId};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use sha2::Sha256;
@@ -178,25 +180,43 @@ pub fn record_schema(period: &str, segment: &[u8; SEGMENT]) -> Schema {
     Schema::new_with_metadata(columns, metadata)
 }
 
-fn times(of: impl Iterator<Item = Option<Time>>) -> ArrayRef {
-    let micros = of.map(|t| t.map(|t| t.0.div_euclid(1000)));
-    Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+/// A batch under way: its columns grow as records come, so that no record waits in clear once its key is known.
+struct Batch {
+    segment: [u8; SEGMENT],
+    tokens: Tokens,
+    sealer: Sealer,
+    rows: usize,
+    /// Start, ringing, answer, end.
+    times: [TimestampMicrosecondBuilder; 4],
+    end_reason: StringBuilder,
+    status: UInt16Builder,
+    callers: FixedSizeBinaryBuilder,
+    callees: FixedSizeBinaryBuilder,
+    sealed: BinaryBuilder,
 }
 
-/// Seals a batch under a segment id that was never used before.
-fn seal_batch(
-    period: &str,
-    key: &[u8; 32],
-    segment: [u8; SEGMENT],
-    records: &[CallRecord],
-) -> Result<Vec<u8>, SinkError> {
-    let (tokens, mut sealer) = (Tokens::new(key), Sealer::new(key, segment));
-    let mut callers = FixedSizeBinaryBuilder::with_capacity(records.len(), TOKEN as i32);
-    let mut callees = FixedSizeBinaryBuilder::with_capacity(records.len(), TOKEN as i32);
-    let mut sealed = BinaryBuilder::with_capacity(records.len(), records.len() * 384);
-    let arrow = |_| SinkError::Internal("Arrow");
-    for (index, record) in (0u64..).zip(records) {
-        let (caller, callee) = (tokens.of(&record.caller.0), tokens.of(&record.callee.0));
+impl Batch {
+    /// An empty batch under a segment id that was never used before.
+    fn new(key: &[u8; 32]) -> Result<Self, SinkError> {
+        let mut segment = [0; SEGMENT];
+        getrandom::fill(&mut segment).map_err(|_| SinkError::Internal("getrandom"))?;
+        Ok(Self {
+            segment,
+            tokens: Tokens::new(key),
+            sealer: Sealer::new(key, segment),
+            rows: 0,
+            times: std::array::from_fn(|_| TimestampMicrosecondBuilder::new()),
+            end_reason: StringBuilder::new(),
+            status: UInt16Builder::new(),
+            callers: FixedSizeBinaryBuilder::new(TOKEN as i32),
+            callees: FixedSizeBinaryBuilder::new(TOKEN as i32),
+            sealed: BinaryBuilder::new(),
+        })
+    }
+
+    fn push(&mut self, record: &CallRecord) -> Result<(), SinkError> {
+        let arrow = |_| SinkError::Internal("Arrow");
+        let (caller, callee) = (self.tokens.of(&record.caller.0), self.tokens.of(&record.callee.0));
         let what = Identities {
             caller: &record.caller.0,
             callee: &record.callee.0,
@@ -205,87 +225,130 @@ fn seal_batch(
             src: record.src.0,
             dst: record.dst.0,
         };
-        sealed.append_value(sealer.seal(index, [&caller, &callee], &what)?);
-        callers.append_value(caller).map_err(arrow)?;
-        callees.append_value(callee).map_err(arrow)?;
+        self.sealed.append_value(self.sealer.seal(self.rows as u64, [&caller, &callee], &what)?);
+        self.callers.append_value(caller).map_err(arrow)?;
+        self.callees.append_value(callee).map_err(arrow)?;
+        let times = [Some(record.start), record.ringing, record.answer, record.end];
+        for (column, time) in self.times.iter_mut().zip(times) {
+            column.append_option(time.map(|t| t.0.div_euclid(1000)));
+        }
+        self.end_reason.append_value(record.end_reason.name());
+        self.status.append_option(record.status);
+        self.rows += 1;
+        Ok(())
     }
-    let columns: Vec<ArrayRef> = vec![
-        times(records.iter().map(|r| Some(r.start))),
-        times(records.iter().map(|r| r.ringing)),
-        times(records.iter().map(|r| r.answer)),
-        times(records.iter().map(|r| r.end)),
-        Arc::new(records.iter().map(|r| Some(r.end_reason.name())).collect::<StringArray>()),
-        Arc::new(records.iter().map(|r| r.status).collect::<UInt16Array>()),
-        Arc::new(callers.finish()),
-        Arc::new(callees.finish()),
-        Arc::new(sealed.finish()),
-    ];
-    let schema = Arc::new(record_schema(period, &segment));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(arrow)?;
-    ipc_stream(&schema, &batch, Vec::new()).map_err(|_| SinkError::Internal("Arrow"))
+
+    /// The batch as an Arrow IPC stream.
+    fn finish(mut self, period: &str) -> Result<Vec<u8>, SinkError> {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(9);
+        for column in &mut self.times {
+            columns.push(Arc::new(column.finish().with_timezone("UTC")));
+        }
+        columns.push(Arc::new(self.end_reason.finish()));
+        columns.push(Arc::new(self.status.finish()));
+        columns.push(Arc::new(self.callers.finish()));
+        columns.push(Arc::new(self.callees.finish()));
+        columns.push(Arc::new(self.sealed.finish()));
+        let schema = Arc::new(record_schema(period, &self.segment));
+        let batch =
+            RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|_| SinkError::Internal("Arrow"))?;
+        ipc_stream(&schema, &batch, Vec::new()).map_err(|_| SinkError::Internal("Arrow"))
+    }
 }
 
-/// Call records that wait to be sealed, by task and month.
+/// The records of one task and month.
+#[derive(Default)]
+struct Month {
+    /// In clear, until the key comes.
+    waiting: Vec<CallRecord>,
+    open: Option<Batch>,
+    /// Full batches that nobody has taken.
+    full: Vec<Batch>,
+}
+
+impl Month {
+    fn seal(&mut self, key: &[u8; 32], record: &CallRecord) -> Result<(), SinkError> {
+        let batch = match &mut self.open {
+            Some(batch) => batch,
+            None => self.open.insert(Batch::new(key)?),
+        };
+        batch.push(record)?;
+        if batch.rows == MAX_BATCH {
+            self.full.extend(self.open.take());
+        }
+        Ok(())
+    }
+}
+
+/// Seals call records as they come, by task and month.
 #[derive(Default)]
 pub struct RecordSealer {
-    waiting: BTreeMap<(TaskId, String), Vec<CallRecord>>,
+    months: BTreeMap<(TaskId, String), Month>,
     keys: BTreeMap<String, Zeroizing<[u8; 32]>>,
+    /// Records held: waiting, or sealed and not taken.
     count: usize,
     dropped: u64,
 }
 
 impl std::fmt::Debug for RecordSealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RecordSealer").field("waiting", &self.count).finish_non_exhaustive()
+        f.debug_struct("RecordSealer").field("held", &self.count).finish_non_exhaustive()
     }
 }
 
 impl RecordSealer {
-    /// Holds a record until its batch is taken. Refused, and counted, when too many wait.
+    /// Seals a record, or holds it until the key of its month is given. Refused, and counted, when too many are held.
     pub fn accept(&mut self, record: CallRecord) -> Result<(), SinkError> {
         if self.count >= MAX_WAITING {
             self.dropped += 1;
             return Err(SinkError::RecordsWaiting { limit: MAX_WAITING });
         }
+        let period = month(record.start);
+        let key = self.keys.get(&period);
+        let month = self.months.entry((record.task, period)).or_default();
+        match key {
+            Some(key) => month.seal(key, &record)?,
+            None => month.waiting.push(record),
+        }
         self.count += 1;
-        self.waiting.entry((record.task, month(record.start))).or_default().push(record);
         Ok(())
     }
 
-    /// Records refused because too many waited.
+    /// Records refused because too many were held.
     pub const fn dropped(&self) -> u64 {
         self.dropped
     }
 
     /// Periods of which records wait and no key was given.
     pub fn periods_wanted(&self) -> Vec<String> {
-        let mut wanted: Vec<String> = self.waiting.keys().map(|(_, period)| period.clone()).collect();
+        let waiting = self.months.iter().filter(|(_, month)| !month.waiting.is_empty());
+        let mut wanted: Vec<String> = waiting.map(|((_, period), _)| period.clone()).collect();
         wanted.sort_unstable();
         wanted.dedup();
         wanted.retain(|period| !self.keys.contains_key(period));
         wanted
     }
 
-    /// Gives the key of a period.
+    /// Gives the key of a period. What has waited for it is sealed when batches are next taken.
     pub fn put_period_key(&mut self, period: String, key: [u8; 32]) {
         self.keys.insert(period, Zeroizing::new(key));
     }
 
-    /// Full batches of periods whose key is known, sealed; with `everything` the rest of them too.
+    /// Full batches of periods whose key is known; with `everything` those under way too.
     pub fn take(&mut self, everything: bool) -> Result<Vec<(TaskId, String, Vec<u8>)>, SinkError> {
         let mut out = Vec::new();
-        for ((task, period), records) in &mut self.waiting {
+        for ((task, period), month) in &mut self.months {
             let Some(key) = self.keys.get(period) else { continue };
-            while records.len() >= MAX_BATCH || everything && !records.is_empty() {
-                let mut segment = [0; SEGMENT];
-                getrandom::fill(&mut segment).map_err(|_| SinkError::Internal("getrandom"))?;
-                let batch = &records[..records.len().min(MAX_BATCH)];
-                out.push((*task, period.clone(), seal_batch(period, key, segment, batch)?));
-                self.count -= batch.len();
-                records.drain(..batch.len());
+            for record in std::mem::take(&mut month.waiting) {
+                month.seal(key, &record)?;
+            }
+            let open = if everything { month.open.take() } else { None };
+            for batch in std::mem::take(&mut month.full).into_iter().chain(open) {
+                self.count -= batch.rows;
+                out.push((*task, period.clone(), batch.finish(period)?));
             }
         }
-        self.waiting.retain(|_, records| !records.is_empty());
+        self.months.retain(|_, month| !(month.waiting.is_empty() && month.open.is_none()));
         Ok(out)
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use arrow_array::cast::AsArray;
-use mandat_core::{EndReason, Pii, Role};
+use mandat_core::{EndReason, Pii, Role, Time};
 use proptest::prelude::*;
 
 const KEY: [u8; 32] = {

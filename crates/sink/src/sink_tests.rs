@@ -170,6 +170,20 @@ fn a_call_becomes_evidence_and_a_listening_copy() {
 }
 
 #[test]
+fn a_call_whose_end_nobody_saw_is_not_said_to_be_whole() {
+    for reason in [EndReason::SourceEnded, EndReason::Timeout, EndReason::Evicted, EndReason::AuthorityEnded]
+    {
+        let mut site = Site::new();
+        site.call(7, 100);
+        let Product::CallClosed(mut end) = closed(7, 100, START) else { unreachable!() };
+        end.end_reason = reason;
+        site.sink.accept(Product::CallClosed(end)).unwrap();
+        let manifest = site.manifest(7);
+        assert_eq!((&manifest["closed"], &manifest["complete"]), (&Value::Bool(true), &Value::Bool(false)));
+    }
+}
+
+#[test]
 fn each_segment_is_there_before_the_next_begins() {
     let mut site = Site::new();
     site.call(7, 600);

@@ -1,7 +1,6 @@
 //! A window onto a stream: packets are slices of it, so reading copies each octet once, from the kernel.
 
-use std::io::{self, Cursor, Read};
-use std::sync::Arc;
+use std::io::{self, Read};
 
 use crate::MAX_PACKET;
 
@@ -78,22 +77,6 @@ impl Buffer {
                 return Ok(false);
             }
         }
-    }
-
-    /// Reads the whole stream and goes on from the copy that it shares; `None` when there are more than `limit` octets.
-    /// Nothing may have been consumed.
-    pub(crate) fn hold(&mut self, limit: usize) -> io::Result<Option<Arc<[u8]>>> {
-        debug_assert!(self.place() == 0, "what was consumed can't be held");
-        let mut held = self.unread().to_vec();
-        let most = (limit + 1).saturating_sub(held.len()) as u64;
-        self.input.by_ref().take(most).read_to_end(&mut held)?;
-        if held.len() > limit {
-            return Ok(None);
-        }
-        let held: Arc<[u8]> = held.into();
-        self.input = Box::new(Cursor::new(Arc::clone(&held)));
-        (self.start, self.end, self.at_end) = (0, 0, false);
-        Ok(Some(held))
     }
 
     #[cold]

@@ -40,7 +40,8 @@ pub enum Reason {
     TooManyInterfaces,
     /// A pcapng Simple Packet Block carries no time; it was given that of the packet before it.
     NoTime,
-    /// The frame table of a Network Monitor file is missing, cut short or not one.
+    /// The frame table of a Network Monitor file is cut short, not one, or of another length than the frames found
+    /// without it.
     FrameTable,
     /// A frame of a Network Monitor file is not where the table says, or not as long as it says; it was skipped.
     Frame,
@@ -51,8 +52,6 @@ pub enum Reason {
     LocalTime,
     /// The start of a Network Monitor capture is no date.
     StartTime,
-    /// A Network Monitor file that can't be read at any place, and too large to be held.
-    NotHeld,
     /// The file was written to while it was read: its end may be missing.
     Changed,
     /// Reading failed.
@@ -85,7 +84,6 @@ impl Reason {
             Self::MediaType(_) => "source.media_type",
             Self::LocalTime => "source.local_time",
             Self::StartTime => "source.start_time",
-            Self::NotHeld => "source.not_held",
             Self::Changed => "source.changed",
             Self::Io(_) => "source.io",
         }
@@ -115,14 +113,15 @@ impl Reason {
             Self::UnknownInterface(_) => "write the file again with a current tool",
             Self::TooManyInterfaces => "split the section into several files",
             Self::NoTime => "capture with Enhanced Packet Blocks when the time matters",
-            Self::FrameTable => "copy the file again: frames are found through the table alone",
+            Self::FrameTable => {
+                "give the whole file, unpacked and not through a pipe, or convert it with `editcap -F pcapng`"
+            }
             Self::Frame => "copy the file again; if that doesn't help, the writer left it so",
             Self::MediaType(_) => "capture on Ethernet or raw IP",
             Self::LocalTime => {
                 "times were read as UTC: shift them by the capturing host's offset with `editcap -t SECONDS`"
             }
             Self::StartTime => "times count from 1970: shift them with `editcap -t SECONDS`",
-            Self::NotHeld => "give the file itself, unpacked, or convert it with `editcap -F pcapng`",
             Self::Changed => "read it again when the capture has ended",
             Self::Io(_) => "check the disk or the pipe, then run again",
         }
@@ -182,14 +181,13 @@ impl fmt::Display for Reason {
             Self::UnknownInterface(id) => write!(f, "a packet of undescribed interface {id} was skipped"),
             Self::TooManyInterfaces => f.write_str("too many interfaces in one section"),
             Self::NoTime => f.write_str("a packet without time was given that of the one before it"),
-            Self::FrameTable => f.write_str("the frame table is missing, cut short or damaged"),
+            Self::FrameTable => {
+                f.write_str("the frame table is cut short, damaged, or of another length than its frames")
+            }
             Self::Frame => f.write_str("a frame whose place or length can't be true was skipped"),
             Self::MediaType(media) => write!(f, "media type {media:#x} is not read"),
             Self::LocalTime => f.write_str("times are local and their zone is not stated"),
             Self::StartTime => f.write_str("the start of the capture is no date"),
-            Self::NotHeld => {
-                f.write_str("more than 32 MiB of a format that can't be read from front to back")
-            }
             Self::Changed => f.write_str("changed while it was read"),
             Self::Io(kind) => write!(f, "reading failed: {kind}"),
         }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 /// Octets of one entry.
-const ENTRY: usize = 4;
+pub(crate) const ENTRY: usize = 4;
 
 /// Octets of the table read at once: a thousand entries, so that the reads cost nothing beside the frames.
 const PIECE: usize = 1024 * ENTRY;
@@ -14,7 +14,8 @@ const PIECE: usize = 1024 * ENTRY;
 /// Octets that can be read at any place.
 pub(crate) enum Octets {
     File(Arc<File>),
-    Held(Arc<[u8]>),
+    #[cfg(any(test, feature = "fuzz"))]
+    Memory(Arc<[u8]>),
 }
 
 impl Octets {
@@ -22,11 +23,10 @@ impl Octets {
     fn read_at(&self, out: &mut [u8], place: u64) -> io::Result<usize> {
         match self {
             Self::File(file) => file.read_at(out, place),
-            Self::Held(held) => {
-                let from = usize::try_from(place).map_or(held.len(), |place| place.min(held.len()));
-                let n = out.len().min(held.len() - from);
-                out[..n].copy_from_slice(&held[from..from + n]);
-                Ok(n)
+            #[cfg(any(test, feature = "fuzz"))]
+            Self::Memory(octets) => {
+                let from = usize::try_from(place).map_or(octets.len(), |place| place.min(octets.len()));
+                io::Read::read(&mut &octets[from..], out)
             }
         }
     }
@@ -48,33 +48,18 @@ pub(crate) struct FrameTable {
     octets: Octets,
     /// Where the next piece begins.
     place: u64,
-    /// Octets of the table that are not in `piece` yet.
-    left: usize,
-    ragged: bool,
+    /// Octets of the entries that are not in `piece` yet.
+    left: u64,
     piece: Vec<u8>,
     at: usize,
     ahead: Option<Entry>,
 }
 
 impl FrameTable {
-    /// A table of `len` octets at `place`; whether it is there shows when it is read.
-    pub(crate) fn new(octets: Octets, place: u32, len: u32) -> Self {
-        let left = len as usize;
-        let place = u64::from(place);
-        Self {
-            octets,
-            place,
-            left,
-            ragged: !left.is_multiple_of(ENTRY),
-            piece: Vec::new(),
-            at: 0,
-            ahead: None,
-        }
-    }
-
-    /// Whether the length isn't that of whole entries; the octets beyond the last are left out.
-    pub(crate) const fn is_ragged(&self) -> bool {
-        self.ragged
+    /// A table of so many entries at `place`; whether they are there shows when they are read.
+    pub(crate) fn new(octets: Octets, place: u64, entries: u32) -> Self {
+        let left = u64::from(entries) * ENTRY as u64;
+        Self { octets, place, left, piece: Vec::new(), at: 0, ahead: None }
     }
 
     /// Moves to the next entry.
@@ -97,7 +82,7 @@ impl FrameTable {
 
     fn read(&mut self) -> io::Result<Entry> {
         if self.piece.len() - self.at < ENTRY {
-            if self.left < ENTRY {
+            if self.left == 0 {
                 return Ok(Entry::End);
             }
             if !self.fill()? {
@@ -112,7 +97,7 @@ impl FrameTable {
     /// Reads the next piece; says whether a whole entry came.
     #[cold]
     fn fill(&mut self) -> io::Result<bool> {
-        let wanted = PIECE.min(self.left / ENTRY * ENTRY);
+        let wanted = self.left.min(PIECE as u64) as usize;
         self.piece.resize(wanted, 0);
         self.at = 0;
         let mut got = 0;
@@ -126,7 +111,7 @@ impl FrameTable {
         }
         self.piece.truncate(got / ENTRY * ENTRY);
         self.place += self.piece.len() as u64;
-        self.left -= self.piece.len();
+        self.left -= self.piece.len() as u64;
         Ok(!self.piece.is_empty())
     }
 }
@@ -135,9 +120,9 @@ impl FrameTable {
 mod tests {
     use super::*;
 
-    fn table(entries: u32, len: u32) -> FrameTable {
+    fn table(entries: u32, claimed: u32) -> FrameTable {
         let octets: Vec<u8> = (0..entries).flat_map(u32::to_le_bytes).collect();
-        FrameTable::new(Octets::Held([&[9, 9][..], &octets].concat().into()), 2, len)
+        FrameTable::new(Octets::Memory([&[9, 9][..], &octets].concat().into()), 2, claimed)
     }
 
     fn all(mut table: FrameTable) -> (Vec<u64>, Entry) {
@@ -156,22 +141,20 @@ mod tests {
     #[test]
     fn entries_come_in_order_over_the_edges_of_pieces() {
         for entries in [0, 1, 1023, 1024, 1025, 3000] {
-            let (offsets, end) = all(table(entries, entries * 4));
+            let (offsets, end) = all(table(entries, entries));
             assert_eq!((offsets, end), ((0..u64::from(entries)).collect(), Entry::End));
         }
     }
 
     #[test]
     fn a_length_beyond_the_file_gives_what_there_is() {
-        let table = table(5, u32::MAX);
-        assert!(table.is_ragged());
-        let (offsets, end) = all(table);
+        let (offsets, end) = all(table(5, u32::MAX));
         assert_eq!((offsets.len(), end), (5, Entry::Missing));
     }
 
     #[test]
     fn the_next_entry_is_seen_before_it_is_taken() {
-        let mut table = table(1025, 1025 * 4);
+        let mut table = table(1025, 1025);
         for n in 0..1024 {
             assert_eq!(table.next().unwrap(), Entry::At(n));
             assert_eq!(table.peek(), Some(n + 1));

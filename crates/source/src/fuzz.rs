@@ -13,7 +13,7 @@ const WINDOW: usize = 64;
 /// Any octets as a capture file: no panic, no packet longer than the file, an end.
 pub fn capture(octets: &[u8]) {
     let buffer = Buffer::new(Box::new(Cursor::new(octets.to_vec())), WINDOW);
-    let Ok(mut reader) = Reader::over("", Input::memory(), buffer) else { return };
+    let Ok(mut reader) = Reader::over("", Input::memory(octets), buffer) else { return };
     let (mut total, mut warnings) = (0, Vec::new());
     while reader.advance(&mut warnings) {
         total += reader.packet().data.len();

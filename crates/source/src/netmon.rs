@@ -1,9 +1,12 @@
 //! Microsoft Network Monitor 2.x captures (Network Monitor 3 help, "Capture File Format").
 //!
-//! A table, usually behind the frames, says where each frame begins. The table is read in pieces through positional
-//! reads while the frames stream past once, from front to back: no lie in it can make the file be read twice, and
-//! memory doesn't depend on how many frames it claims. What has no positions (standard input, gzip, zstd) is held,
-//! within [`HELD_MAX`].
+//! A table, usually behind the frames, says where each frame begins. It is read in pieces through positional reads
+//! while the frames stream past once, from front to back: no lie in it can make the file be read twice, and memory
+//! doesn't depend on how many frames it claims.
+//!
+//! Standard input and packed files have no positions, and a file that was cut short has no table. There the frames are
+//! read one behind the other up to where the table begins, as every known writer puts them; when the table's length
+//! tells of another number of frames than came, that is told.
 
 use std::io;
 
@@ -12,7 +15,7 @@ use mandat_core::{LinkType, Time};
 use crate::MAX_PACKET;
 use crate::buffer::Buffer;
 use crate::error::Reason;
-use crate::frame_table::{Entry, FrameTable, Octets};
+use crate::frame_table::{ENTRY, Entry, FrameTable};
 use crate::input::Input;
 use crate::reader::{Current, Order, Step, is_read};
 
@@ -24,10 +27,6 @@ const FILE_HEADER: usize = 128;
 
 /// Octets of a frame header: microseconds since the start, length on the wire, length in the file.
 const FRAME_HEADER: usize = 16;
-
-/// Largest capture held in memory when it can't be read at any place. Network Monitor's own default is a file of
-/// 20 MB. [`Reason::NotHeld`] says when this bites.
-const HELD_MAX: usize = 32 << 20;
 
 /// 1970 in units of 100 nanoseconds since 1601 (`FILETIME`).
 const EPOCH: i64 = 116_444_736_000_000_000;
@@ -64,14 +63,24 @@ impl Media {
     }
 }
 
+/// How frames are found.
+enum Frames {
+    /// Through the table.
+    Table(FrameTable),
+    /// One behind the other up to the table at `end`, which has `left` more entries than frames were read.
+    InSequence { end: u64, left: i64 },
+}
+
 pub(crate) struct Netmon {
     /// Of every frame; from version 2.1 each frame has its own.
     media: u16,
     trailer: Trailer,
     /// Start of the capture in nanoseconds since 1970; `None` when the header holds no date.
     start: Option<i64>,
-    table: FrameTable,
-    /// Octets of the file as it was opened: nothing is looked for beyond.
+    frames: Frames,
+    /// The table's length isn't that of whole entries.
+    ragged: bool,
+    /// Octets of the file as it was opened, or of what comes before the table: nothing is looked for beyond.
     len: u64,
     /// Where the frame that was read last begins, for warnings.
     place: u64,
@@ -85,13 +94,6 @@ impl Netmon {
 
     /// Reads the file header.
     pub(crate) fn open(buffer: &mut Buffer, input: &Input) -> io::Result<Result<Self, Reason>> {
-        let (octets, len) = if let Some((file, len)) = input.at_any_place() {
-            (Octets::File(file), len)
-        } else {
-            let Some(held) = buffer.hold(HELD_MAX)? else { return Ok(Err(Reason::NotHeld)) };
-            let len = held.len() as u64;
-            (Octets::Held(held), len)
-        };
         if !buffer.need(FILE_HEADER)? {
             return Ok(Err(Reason::Truncated));
         }
@@ -100,15 +102,21 @@ impl Netmon {
         if major != 2 {
             return Ok(Err(Reason::Version(u16::from(major))));
         }
-        let (table_at, table_len) = (Order::Little.u32(header, 24), Order::Little.u32(header, 28));
-        if table_len != 0 && ((table_at as usize) < FILE_HEADER || u64::from(table_at) >= len) {
+        let (table, table_len) = (u64::from(Order::Little.u32(header, 24)), Order::Little.u32(header, 28));
+        let entries = table_len / ENTRY as u32;
+        if table < FILE_HEADER as u64 && entries > 0 {
             return Ok(Err(Reason::FrameTable));
         }
+        let (frames, len) = match input.at_any_place().filter(|(_, len)| table < *len) {
+            Some((octets, len)) => (Frames::Table(FrameTable::new(octets, table, entries)), len),
+            None => (Frames::InSequence { end: table, left: i64::from(entries) }, table),
+        };
         let netmon = Self {
             media: Order::Little.u16(header, 6),
             trailer: Trailer::of(minor),
             start: start(header),
-            table: FrameTable::new(octets, table_at, table_len),
+            frames,
+            ragged: !(table_len as usize).is_multiple_of(ENTRY),
             len,
             place: 0,
         };
@@ -123,7 +131,7 @@ impl Netmon {
             (_, Some(_)) => Some(Reason::LocalTime),
             (_, None) => Some(Reason::StartTime),
         };
-        let table = self.table.is_ragged().then_some(Reason::FrameTable);
+        let table = self.ragged.then_some(Reason::FrameTable);
         time.into_iter().chain(table)
     }
 
@@ -132,21 +140,19 @@ impl Netmon {
         self.place
     }
 
-    /// Reads the next frame of the table.
+    /// Reads the next frame.
     pub(crate) fn step(&mut self, buffer: &mut Buffer) -> io::Result<Step> {
-        let offset = match self.table.next()? {
-            Entry::At(offset) => offset,
-            Entry::Missing => return Ok(Step::Stop(Reason::FrameTable)),
-            Entry::End => return Ok(Step::End),
+        let (offset, end) = match self.locate(buffer.place())? {
+            Ok(found) => found,
+            Err(end) => return Ok(end),
         };
         self.place = offset;
-        let end = self.end_for(buffer.place());
         let least = (FRAME_HEADER + self.trailer.len()) as u64;
         if offset < buffer.place() || offset + least > end {
-            return Ok(Step::Note(Reason::Frame));
+            return Ok(self.lie());
         }
         if !buffer.skip(offset - buffer.place())? || !buffer.need(FRAME_HEADER)? {
-            // It is shorter now than it was when it was opened.
+            // Cut short: long ago, or since it was opened.
             return Ok(Step::Stop(Reason::Truncated));
         }
         let header = buffer.unread();
@@ -155,7 +161,7 @@ impl Netmon {
         let captured = Order::Little.u32(header, 12);
         let len = captured as usize;
         if len > MAX_PACKET || offset + least + u64::from(captured) > end {
-            return Ok(Step::Note(Reason::Frame));
+            return Ok(self.lie());
         }
         if !buffer.need(FRAME_HEADER + len + self.trailer.len())? {
             return Ok(Step::Stop(Reason::Truncated));
@@ -177,11 +183,37 @@ impl Netmon {
         })
     }
 
-    /// Where the frame at hand must have ended: where the next one begins, unless that one can't be read anyway, and
-    /// the end of the file. So one entry that points far ahead costs its own frame, not all that follow, and one that
-    /// points back costs its own and at most the one before.
-    fn end_for(&self, read: u64) -> u64 {
-        self.table.peek().filter(|next| *next >= read).map_or(self.len, |next| next.min(self.len))
+    /// Where the next frame begins and where it must have ended, when all before `read` has been read.
+    ///
+    /// With a table, that end is where the frame after it begins, unless that one can't be read anyway. So an entry
+    /// that points far ahead costs its own frame, not all that follow, and one that points back costs its own and at
+    /// most the one before.
+    fn locate(&mut self, read: u64) -> io::Result<Result<(u64, u64), Step>> {
+        Ok(match &mut self.frames {
+            Frames::Table(table) => match table.next()? {
+                Entry::At(offset) => {
+                    let next = table.peek().filter(|next| *next >= read);
+                    Ok((offset, next.map_or(self.len, |next| next.min(self.len))))
+                }
+                Entry::Missing => Err(Step::Stop(Reason::FrameTable)),
+                Entry::End => Err(Step::End),
+            },
+            Frames::InSequence { end, left } if read >= *end => {
+                Err(if *left == 0 { Step::End } else { Step::Stop(Reason::FrameTable) })
+            }
+            Frames::InSequence { end, left } => {
+                *left -= 1;
+                Ok((read, *end))
+            }
+        })
+    }
+
+    /// The frame at hand is not there, or not of that length. Only the table leads to the next.
+    const fn lie(&self) -> Step {
+        match self.frames {
+            Frames::Table(_) => Step::Note(Reason::Frame),
+            Frames::InSequence { .. } => Step::Stop(Reason::Damaged),
+        }
     }
 }
 

@@ -97,7 +97,7 @@ impl PcapNg {
         }
         let kind = self.order.u32(head, 0);
         let total = self.order.u32(head, 4) as usize;
-        if total < FRAME || total % 4 != 0 {
+        if total < FRAME || !total.is_multiple_of(4) {
             return Ok(Step::Stop(Reason::Damaged));
         }
         // A block that fits is taken whole and its closing length compared before anything in it is believed. Of a

@@ -32,9 +32,13 @@ ENTRIES = {
 EXAMPLES = """\b
 A first round, on a site for trying things out:
   mandat site init --lab lab
-  mandat warrant new intercept --liid LI-1 --target +33639980101 -o w.json
+  mandat warrant new intercept --liid LI-1 --target @- --recipient $(cat lab/lab/agency.pub) \\
+      --start 2026-06-01T00:00:00Z --days 300 -o w.json
+  (complete w.json: who issued it, who asked for it, under which law)
   mandat warrant add w.json --site lab
-  mandat run capture.pcap --site lab
+  mandat warrant approve LI-1 --key lab/lab/approver-1.key --site lab
+  mandat warrant approve LI-1 --key lab/lab/approver-2.key --site lab
+  mandat run captures/demo.pcap --site lab
   mandat calls list --site lab
 
 \b

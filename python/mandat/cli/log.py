@@ -1,5 +1,6 @@
 """`mandat log`."""
 
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -53,15 +54,20 @@ def show_(screen: Screen, site: "Site", liid: str | None) -> None:
     from mandat.log import Openings
 
     cases = [liid] if liid else Openings(site.openings).cases()
-    found = [{"index": event.index, **event.fields()} for case in cases for event in site.events(case)]
+    found = [
+        {"index": event.index, "time": _minute(event.epoch), **event.fields()}
+        for case in cases
+        for event in site.events(case)
+    ]
     found.sort(key=lambda event: event["index"])
     screen.result(
         {"entries": found},
         text=lambda: screen.table(
-            [">INDEX", "LIID", "KIND", "ACTOR", "SAYS"],
+            [">INDEX", "TIME", "LIID", "KIND", "ACTOR", "SAYS"],
             [
                 (
                     str(event["index"]),
+                    event["time"],
                     event["liid"],
                     event["kind"],
                     event["actor"],
@@ -74,7 +80,7 @@ def show_(screen: Screen, site: "Site", liid: str | None) -> None:
     )
 
 
-SHOWN = frozenset({"index", "liid", "kind", "actor"})
+SHOWN = frozenset({"index", "time", "liid", "kind", "actor"})
 
 
 def show(screen: Screen, report: "Report") -> None:
@@ -87,6 +93,13 @@ def show(screen: Screen, report: "Report") -> None:
         screen.say(
             f"  {report.unexplained} entries have no opening here: only an overseer with all openings can judge"
         )
+
+
+def _minute(epoch: int) -> str:
+    """The log tells times to the minute only: see `mandat.log.entry.EPOCH_SECONDS`."""
+    from mandat.log.entry import EPOCH_SECONDS
+
+    return time.strftime("%Y-%m-%d %H:%MZ", time.gmtime(epoch * EPOCH_SECONDS))
 
 
 def _short(value: object) -> str:

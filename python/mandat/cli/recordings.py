@@ -108,7 +108,7 @@ def table(screen: Screen, found: "list[Recording]") -> None:
             (
                 r.liid,
                 r.cin,
-                (r.start or r.first)[:19].replace("T", " "),
+                f"{(r.start or r.first)[:19].replace('T', ' ')}Z",
                 "+".join(sorted({stream.encoding for stream in r.streams})) or None,
                 r.expected(),
                 r.seen(),

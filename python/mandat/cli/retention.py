@@ -41,8 +41,8 @@ def _table(screen: Screen, found: "list[Held]") -> None:
                 h.rows,
                 h.segments,
                 h.octets,
-                f"{h.oldest:%Y-%m-%d %H:%M}",
-                f"{h.newest:%Y-%m-%d %H:%M}",
+                f"{h.oldest:%Y-%m-%d %H:%MZ}",
+                f"{h.newest:%Y-%m-%d %H:%MZ}",
                 "held" if h.key else "gone",
             )
             for h in found

@@ -10,7 +10,7 @@ import click
 from mandat.cli.screen import Screen, site_option
 
 if TYPE_CHECKING:
-    from mandat.mediation.run import RunReport
+    from mandat.mediation.run import RunReport, TaskResult
     from mandat.site import Site
 
 SIGNALLED = 128
@@ -84,7 +84,7 @@ def show(screen: Screen, report: "RunReport") -> None:
                 t.cc,
                 t.recordings,
                 t.call_records,
-                "suspended: ceiling" if t.suspended else "",
+                note_of(t),
             )
             for t in report.tasks
         ],
@@ -103,10 +103,25 @@ def show(screen: Screen, report: "RunReport") -> None:
     tell_faults(screen, report)
 
 
+def note_of(task: "TaskResult") -> str:
+    """What a person should know of a task beside its numbers."""
+    if task.suspended:
+        return "suspended: ceiling"
+    if task.lost_records:
+        return f"{task.lost_records:,} lost"
+    return "ended during the run" if task.withdrawn else ""
+
+
 def tell_faults(screen: Screen, report: "RunReport") -> None:
     """What went wrong, to stderr."""
     for liid in report.ended:
         screen.note(f"note: the window of {liid} is over; its end is logged")
+    for task in report.tasks:
+        if task.begins_after:
+            screen.note(
+                f"note: {task.liid} selected nothing: all packets are from before its window, "
+                f"which opens at {task.begins_after}"
+            )
     for refusal in report.refused:
         screen.note(f"refused: {refusal.liid}: {refusal.message} ({refusal.code})")
     for warning in report.warnings:

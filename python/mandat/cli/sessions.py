@@ -109,7 +109,7 @@ def _records(screen: Screen, rows: list[dict[str, Any]]) -> None:
 
 
 def clock(value: object) -> object:
-    """A moment as a person reads it: UTC, with milliseconds."""
+    """A moment as a person reads it: UTC, which the Z says, with milliseconds."""
     if hasattr(value, "strftime"):
-        return value.strftime("%Y-%m-%d %H:%M:%S.") + f"{value.microsecond // 1000:03d}"  # type: ignore[attr-defined]
+        return value.strftime("%Y-%m-%d %H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"  # type: ignore[attr-defined]
     return value

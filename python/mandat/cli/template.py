@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mandat.errors import WarrantError
+from mandat.errors import UsageError, WarrantError
 
 MAX_DOCUMENT = 1 << 18
 """A warrant names at most 256 targets and 1,024 criteria; a quarter of a megabyte holds all of them."""
@@ -72,6 +72,29 @@ def template(
             "services": ["call"],
         }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def from_files(values: tuple[str, ...], option: str) -> tuple[str, ...]:
+    """The values of an option, with those of each `@FILE` in its place; a message never repeats one."""
+    found: list[str] = []
+    for value in values:
+        if not value.startswith("@") or value.startswith("@@"):
+            found.append(value.removeprefix("@") if value.startswith("@@") else value)
+            continue
+        try:
+            with open(0 if value == "@-" else value[1:], "rb", closefd=value != "@-") as file:
+                text = file.read(MAX_DOCUMENT + 1).decode()
+        except (OSError, UnicodeDecodeError) as fault:
+            why = fault.strerror if isinstance(fault, OSError) else "it isn't UTF-8"
+            raise UsageError("values_unreadable", f"the file can't be read: {why}", where=option) from None
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if not lines or len(text) > MAX_DOCUMENT:
+            raise UsageError(
+                "values_none", "the file has nothing in it, or far too much", where=option,
+                advice="write one value a line",
+            )  # fmt: skip
+        found += lines
+    return tuple(found)
 
 
 def read_document(path: Path) -> bytes:

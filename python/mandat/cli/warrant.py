@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  mandat warrant new intercept --liid LI-0001 --target +33639980101 -o w.json
+  mandat warrant new intercept --liid LI-0001 --target @- -o w.json    (the number from standard input)
   mandat warrant check w.json
   mandat warrant add w.json --site lab
   mandat warrant approve LI-0001 --key approver.key
+  mandat warrant activate LI-0001     (only when its last approval was cut short)
   mandat warrant revoke LI-0001 --reason authority_withdrew
 """
 
@@ -37,9 +38,13 @@ def warrant() -> None:
     "--liid", default="LI-0001", show_default=True, help="The label; it says nothing of the target."
 )
 @click.option("--reference", help="The authority's own reference.  [default: the label]")
-@click.option("--target", "targets", multiple=True, help="A number (+33…) or sip: URI. Again for more.")
-@click.option("--keyword", "keywords", multiple=True, help="A keyword in texts. Again for more.")
-@click.option("--domain", "domains", multiple=True, help="A domain with its subdomains. Again for more.")
+@click.option(
+    "--target", "targets", multiple=True, help="A number (+33…), sip: URI or @FILE. Again for more."
+)
+@click.option("--keyword", "keywords", multiple=True, help="A keyword in texts, or @FILE. Again for more.")
+@click.option(
+    "--domain", "domains", multiple=True, help="A domain with its subdomains, or @FILE. Again for more."
+)
 @click.option("--content", is_flag=True, help="Content too (IRIandCC), not only facts.")
 @click.option("--start", help="RFC 3339, UTC.  [default: now]")
 @click.option(
@@ -60,11 +65,16 @@ def warrant() -> None:
 def new(screen: Screen, output: Path | None, **options: object) -> None:
     """Write a warrant document of KIND to be completed and checked.
 
-    What no option gives is written as <…> and must be filled in. Each field is explained in docs/warrants.md. What is
-    given on a command line can be read by others on this machine: leave --target out and write it into the file.
-    """
-    from mandat.cli.template import template
+    What no option gives is written as <…> and must be filled in. Each field is explained in docs/warrants.md.
 
+    What stands on a command line can be read by others on this machine and stays in the shell's history. So --target,
+    --keyword and --domain also take @FILE, one a line, and @- for standard input (@@x is the keyword @x); or leave
+    them out and write them into the document.
+    """
+    from mandat.cli.template import from_files, template
+
+    for name in ("targets", "keywords", "domains"):
+        options[name] = from_files(options[name], f"--{name.removesuffix('s')}")  # type: ignore[arg-type]
     document = template(**options)  # type: ignore[arg-type]
     if output is None:
         click.echo(document, nl=False)
@@ -115,6 +125,14 @@ def approve(screen: Screen, site: "Site", liid: str, key: Path) -> None:
     _told(screen, site.approve(liid, key))
 
 
+@warrant.command()
+@click.argument("liid")
+@site_option
+def activate(screen: Screen, site: "Site", liid: str) -> None:
+    """Put a warrant in force that has its approvals and still isn't: a full disk or a crash came between."""
+    _told(screen, site.activate(liid))
+
+
 @warrant.command(name="list")
 @site_option
 def list_(screen: Screen, site: "Site") -> None:
@@ -159,8 +177,8 @@ def _table(screen: Screen, found: "list[Summary]") -> None:
                 s.kind,
                 s.state,
                 s.product,
-                s.start[:16].replace("T", " "),
-                s.end[:16].replace("T", " "),
+                _minute(s.start),
+                _minute(s.end),
                 f"{len(s.approvers)}/{s.approvals_needed}",
                 s.reference,
             )
@@ -168,6 +186,10 @@ def _table(screen: Screen, found: "list[Summary]") -> None:
         ],
         empty="no warrants",
     )
+
+
+def _minute(moment: str) -> str:
+    return f"{moment[:16].replace('T', ' ')}Z"
 
 
 def _all(screen: Screen, summary: "Summary") -> None:

@@ -37,6 +37,8 @@ FULL_CHECK = 1 << 16
 # Appends take milliseconds. Who waits longer than this waits for a writer that hangs.
 LOCK_SECONDS = 10.0
 _LOCK_POLL = 0.02
+# What the lock's file holds from step 1 to step 4: an append that died in between leaves it there.
+_UNDER_WAY = b"an append is under way\n"
 
 _RESTORE = "Don't repair by hand. Restore log and openings from the same copy and verify; tell the overseer."
 
@@ -61,8 +63,8 @@ class LogWriter:
         self._signer = signer
         self._edge = Edge()
         self._current = b""
-        with self._locked():
-            self._sync()
+        with self._locked() as lock:
+            self._sync(lock)
 
     @classmethod
     def create(cls, directory: Path, openings: Path, signer: Signer) -> "LogWriter":
@@ -90,10 +92,13 @@ class LogWriter:
         if not stated:
             return []
         epoch = int(time.time() if now is None else now) // EPOCH_SECONDS
-        with self._locked():
-            self._sync()
+        with self._locked() as lock:
+            self._sync(lock)
             try:
-                return self._commit(stated, epoch)
+                os.pwrite(lock, _UNDER_WAY, 0)
+                indices = self._commit(stated, epoch)
+                os.ftruncate(lock, 0)
+                return indices
             except OSError as error:
                 self._current = b""  # what is on disk is unknown: look again before the next append
                 raise _unwritable(error, self._directory) from None
@@ -157,11 +162,14 @@ class LogWriter:
                     _remove_partials(self._directory / f"{path}.p")
             level += 1
 
-    def _sync(self) -> None:
+    def _sync(self, lock: int) -> None:
         """Bring our view up to the disk's, and refuse to go on when log, entries and signature disagree."""
         signed, published = self._read(self._signed), self._read(self._directory / "checkpoint")
         if signed == published == self._current:
-            self._forget_unsigned()  # of another process, which may have died before its signature
+            # Of another process that died before its signature. To look without need costs a read for each case that
+            # there ever was. (A power cut may lose the mark, but it ends this process too.)
+            if os.fstat(lock).st_size:
+                self._forget_unsigned()
             return
         ours = Checkpoint.open(signed, self._signer.verifier)
         theirs = Checkpoint.open(published, self._signer.verifier)
@@ -201,7 +209,7 @@ class LogWriter:
         return LogFault(Fault.FORKED, message, where=str(self._directory), advice=_RESTORE)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[int]:
         path = self._signed.with_name("lock")
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE)
@@ -222,7 +230,7 @@ class LogWriter:
                             advice="Try again.",
                         ) from None
                     time.sleep(_LOCK_POLL)
-            yield
+            yield handle
         finally:
             os.close(handle)
 

@@ -1,4 +1,4 @@
-"""Reading product. Each read is an entry in the log before anything of it is shown."""
+"""Reading product. Each read is an entry in the log before anything of it is decrypted."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,6 +79,10 @@ class Reader:
     ) -> list[dict[str, Any]]:
         """The IRI records of one label, or of one session, opened; texts are joined to their messages."""
         self._labels(liid)
+        count = self._count(service, liid, cin)
+        if cin is not None and not count:
+            raise UsageError("no_session", f"there is no {service.value} {cin} under {liid}")
+        self._record(purpose, liid, count, f"{purpose}.{service.value}")
         texts = self._texts(liid, identities) if service is Service.MESSAGE else {}
         found = []
         for table in self._tables(self._files(service, liid, cin), identities):
@@ -87,9 +91,6 @@ class Reader:
                     if row["cin"] in texts:
                         row["text"] = texts[row["cin"]]
                     found.append(row)
-        if cin is not None and not found:
-            raise UsageError("no_session", f"there is no {service.value} {cin} under {liid}")
-        self._record(purpose, liid, len(found), f"{purpose}.{service.value}")
         return found
 
     def table(self, service: Service, liid: str, identities: "Sequence[Identity]") -> "pa.Table":
@@ -98,13 +99,12 @@ class Reader:
         import pyarrow.compute as pc
 
         self._labels(liid)
+        self._record("export", liid, self._count(service, liid, None), f"export.{service.value}")
         tables = [
             table.filter(pc.equal(table["service"], service.value))
             for table in self._tables(self._files(service, liid, None), identities)
         ]
-        whole = pa.concat_tables(tables) if tables else pa.table({})
-        self._record("export", liid, whole.num_rows, f"export.{service.value}")
-        return whole
+        return pa.concat_tables(tables) if tables else pa.table({})
 
     def open(self, liid: str, cin: int, identities: "Sequence[Identity]", output: Path) -> Opened:
         """Opens a recording into `output`."""
@@ -126,6 +126,11 @@ class Reader:
                 advice="mandat warrant list shows the labels",
             )
         return [liid]
+
+    def _count(self, service: Service, liid: str, cin: int | None) -> int:
+        """How many records are asked for, by the index: the entry must be made before any of them is decrypted."""
+        entries = read_index(self._product / liid / "iri")
+        return sum(e.row.service is service and cin in {None, e.row.cin} for e in entries)
 
     def _files(self, service: Service, liid: str, cin: int | None) -> list[Path]:
         """The encrypted files that hold what is wanted, and no other: what isn't wanted is not decrypted."""

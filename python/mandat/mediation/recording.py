@@ -8,6 +8,7 @@ under a hidden name and appear whole.
 import hashlib
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -257,9 +258,10 @@ def _make_output(output: Path) -> None:
 @contextmanager
 def _appearing(path: Path) -> Iterator[Path]:
     """A hidden file beside `path` that takes its name when all went well. Clear content: only its owner may read it."""
-    temporary = path.with_name(f".{path.name}.part")
+    # A name that nobody can foresee, and no link followed: the directory may be one where others write, such as /tmp.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         yield temporary
         temporary.replace(path)
     except OSError as fault:

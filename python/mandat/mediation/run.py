@@ -5,13 +5,16 @@ which checks it itself; a refusal is told and the others go on. (3) Traffic is s
 they come. (4) Sessions are closed. (5) What each warrant got is written to the log, and only then told.
 """
 
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mandat.core import translated
 from mandat.errors import MandatError, Refusal
 from mandat.mediation.numbers import Numbers, close_numbers, open_numbers
+from mandat.warrant import instant
 
 if TYPE_CHECKING:
     from mandat.site import Site
@@ -21,6 +24,16 @@ STEP_PACKETS = 65_536
 """Packets between two looks at the progress, at signals and for full batches of call records: about 20 ms at full
 speed. The core holds 262,144 records at most, so that even a flood of INVITEs fits between two looks."""
 
+
+FIRST_STEP = 1_024
+"""Packets of the first step. A step that was quick is doubled, a slow one halved: on a trickle from a pipe a signal or
+a revocation is heeded within a second or so, not after 65,536 packets."""
+
+QUICK, SLOW = 0.02, 0.2
+"""Seconds of a step, see `FIRST_STEP`."""
+
+HEED_SECONDS = 1.0
+"""A warrant that is revoked during a run releases nothing after this and one step."""
 
 HARMLESS = ("a block of unknown type", "a packet without time")
 """What `mandat_source::Reason` says of things that lose nothing. Any other warning means a damaged source."""
@@ -37,7 +50,13 @@ class TaskResult:
     cc: int = 0
     call_records: int = 0
     recordings: int = 0
+    lost_records: int = 0
+    """Call records that could not be stored; the log says so too."""
     suspended: bool = False
+    withdrawn: bool = False
+    """The warrant ended during the run: it was revoked, or another run suspended it."""
+    begins_after: str = ""
+    """When its window opens, if all traffic was earlier: then nothing could be selected, and that should be said."""
     first_sequence: int = 0
     next_sequence: int = 0
 
@@ -84,12 +103,28 @@ class Runner:
         self.site = site
         self.now_ns = now_ns
         self.report = RunReport(site.new_run_id())
+        self._held = ExitStack()
+        self._held.enter_context(site.at_point())
+        try:
+            self._begin(sources, now_ns)
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _begin(self, sources: list[str], now_ns: int) -> None:
+        site = self.site
         self._product = site.root / "product"
+        self._packets = FIRST_STEP
+        self._heeded = 0.0
+        self._withdrawn: set[str] = set()
         self._numbers: dict[str, Numbers] = {}
         self._kinds: dict[str, str] = {}
+        self._starts: dict[str, str] = {}
+        self._stored: dict[str, int] = {}
         self._store: EmbeddedStore | None = None
         self.report.ended = site.expire(now_ns)  # (1)
-        admissions, withheld = site.offers(now_ns)
+        offer = site.offer(now_ns)
+        admissions, withheld = offer.admissions, offer.withheld
         self.report.refused = [Refused(refusal.where, refusal.code, refusal.message) for refusal in withheld]
         if not admissions and withheld:
             raise withheld[0]
@@ -101,7 +136,7 @@ class Runner:
                 advice="mandat warrant list shows what each one lacks",
             )
         with translated() as core:
-            self._run: Any = core.Run(site.point_config(), sources, str(self._product), self.report.run)
+            self._run: Any = core.Run(offer.config, sources, str(self._product), self.report.run)
         for admission in admissions:  # (2)
             self._admit(admission)
         if not self._numbers:
@@ -109,6 +144,7 @@ class Runner:
             raise Refusal(
                 first.code, first.message, where=first.liid, advice="mandat warrant show tells more"
             )
+        site.pin_head(offer.checkpoint)  # the point has accepted it, with the first task that it took
 
     def _admit(self, admission: Any) -> None:
         liid, kind = admission.liid, admission.kind
@@ -124,6 +160,7 @@ class Runner:
             return
         self._numbers[liid] = numbers
         self._kinds[liid] = kind
+        self._starts[liid] = self.site.show(liid).start
 
     @property
     def _retention(self) -> list[str]:
@@ -136,32 +173,57 @@ class Runner:
 
         A fault of a source or of a store is kept in the report; what was written before it is closed and logged.
         """
-        try:
-            while self._step():
-                watch(self._run.progress())
-                if stop():
-                    self.report.stopped = True
-                    break
-        except MandatError as fault:
-            self._fault(fault)
-        self._close()
-        watch(self._run.progress())
+        with self._held:
+            try:
+                while self._step():
+                    watch(self._run.progress())
+                    if stop():
+                        self.report.stopped = True
+                        break
+            except MandatError as fault:
+                self._fault(fault)
+            self._close()
+            watch(self._run.progress())
         return self.report
 
     def _step(self) -> bool:
+        begun = time.monotonic()
+        if begun - self._heeded > HEED_SECONDS:
+            self._heed()
+            self._heeded = time.monotonic()
         with translated():
-            more = bool(self._run.step(STEP_PACKETS))
+            more = bool(self._run.step(self._packets))
+        took = time.monotonic() - begun
+        if took < QUICK:
+            self._packets = min(self._packets * 2, STEP_PACKETS)
+        elif took > SLOW:
+            self._packets = max(self._packets // 2, 1)
         if self._retention:
             self._keep_records(everything=False)
         return more
+
+    def _heed(self) -> None:
+        """Takes from the point what the desk has ended meanwhile. What can't be read is not in force either."""
+        for liid in self._numbers:
+            if liid not in self._withdrawn and not self.site.is_active(liid):
+                self._run.withdraw(liid)
+                self._withdrawn.add(liid)
 
     def _keep_records(self, *, everything: bool) -> None:
         for liid, period in self._run.periods_wanted():
             self._run.put_period_key(liid, period, self.site.period_key(liid, period))
         with translated():
             batches = self._run.take_records(everything)
+        fault = None
         for liid, period, stream in batches:
-            self._records().put(liid, period, stream)
+            # The core has let go of all of them: one that can't be written must not take the others with it.
+            try:
+                rows = self._records().put(liid, period, stream).rows
+                self._stored[liid] = self._stored.get(liid, 0) + rows
+            except MandatError as error:
+                fault = error
+        if fault is not None:
+            raise fault
 
     def _records(self) -> "EmbeddedStore":
         """The store is opened with its first batch: a run without retention never loads pyarrow."""
@@ -194,7 +256,10 @@ class Runner:
         progress = self._run.progress()
         self.report.packets, self.report.octets = progress["packets"] or 0, progress["octets_read"] or 0
         for task in self._run.tasks():
-            self._conclude(task)
+            try:
+                self._conclude(task)
+            except MandatError as fault:  # the others still get their entries
+                self._fault(fault)
 
     def _conclude(self, task: dict[str, Any]) -> None:
         liid = str(task["liid"])
@@ -207,34 +272,44 @@ class Runner:
             cc=int(task["cc"]),
             call_records=int(task["call_records"]),
             recordings=int((self._run.written(liid) or (0,))[0]),
+            lost_records=int(task["call_records"]) - self._stored.get(liid, 0),
             suspended=bool(task["suspended"]),
+            withdrawn=liid in self._withdrawn,
             first_sequence=begun.next_sequence,
             next_sequence=int(task["next_sequence"]),
         )
+        if 0 < (self._run.progress()["capture_ns"] or 0) < _nanoseconds(self._starts[liid]):
+            result.begins_after = self._starts[liid]
         close_numbers(
             self._product,
             liid,
             Numbers(int(task["next_cin"]), result.next_sequence, begun.sessions + result.sessions),
         )
+        self.report.tasks.append(result)
         sequence = {}
+        if result.lost_records:
+            sequence = {"dropped": result.lost_records}
         if result.iri:
-            sequence = {"first_seq": result.first_sequence, "last_seq": result.next_sequence - 1}
+            sequence |= {"first_seq": result.first_sequence, "last_seq": result.next_sequence - 1}
         self.site.record(
             "match-summary",
             liid=liid,
             run=self.report.run,
-            count=result.call_records or result.iri,
+            count=result.call_records - result.lost_records or result.iri,
             **sequence,
         )
         if liid in self._run.suspended():
             self.site.record("suspend", liid=liid, purpose="ceiling")
-        self.report.tasks.append(result)
 
     def _fault(self, fault: MandatError) -> None:
         self.report.faults.append(
             {"code": fault.code, "message": fault.message, "where": fault.where, "advice": fault.advice}
             | {"exit_code": fault.exit_code}
         )
+
+
+def _nanoseconds(moment: str) -> int:
+    return int(instant(moment).timestamp()) * 1_000_000_000
 
 
 def _harmless(warning: str) -> bool:

@@ -80,18 +80,23 @@ def disclose(site: "Site", liid: str, now_ns: int) -> Disclosure:
     if not isinstance(terms, DisclosureWarrant):
         raise Refusal("not_a_disclosure", "this warrant permits no disclosure", where=liid)
     with translated() as core:
-        core.check_admission(site.point_config(), site.admission(liid, now_ns).bundle, now_ns)
+        admission = site.admission(liid, now_ns)
+        config = site.point_config(admission.head)
+        core.check_admission(config, admission.bundle, now_ns)
+        site.pin_head(admission.checkpoint)
         # (2) The identity, in the one form in which records are sealed.
-        identity = core.normalise(site.point_config(), terms.targets[0].value)
+        identity = core.normalise(config, terms.targets[0].value)
     if identity is None:
         raise WarrantError(
             "target_form", "the target of this warrant is neither a number nor a URI", where=liid
         )
     scope = terms.disclosure
+    # (3) Logged before anything is opened: a search that is cut short, or killed, has left its entry.
+    site.record("search", liid=liid, what="disclose.call")
     start, end = instant(scope.period.start), instant(scope.period.end)
     store = EmbeddedStore(site.root / "records")
     found = Disclosure(liid, scope.retention_liid, [], "")
-    # (3) Month by month: each has its key, and where the key is gone the records are gone.
+    # (4) Month by month: each has its key, and where the key is gone the records are gone.
     for period in _months(start, end):
         if period not in site.keys.periods(scope.retention_liid):
             if store.segments(scope.retention_liid, period):
@@ -109,7 +114,7 @@ def disclose(site: "Site", liid: str, now_ns: int) -> Disclosure:
                 found.damaged.append(fault.diagnostics())
         found.damaged += store.damaged()
     found.records.sort(key=lambda record: record.start)
-    # (4) Logged before it is shown: how many, and the digest of what.
+    # (5) Logged before it is shown: how many, and the digest of what.
     found.digest = hashlib.sha256(found.lines()).hexdigest()
     site.record(
         "access", liid=liid, count=len(found.records), what="disclose.call", records_root=found.digest

@@ -8,6 +8,7 @@ Two orders hold throughout:
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from mandat.log import (
     Verifier,
 )
 from mandat.log.entry import Value
+from mandat.site import files
 from mandat.site.ground import Ground
 from mandat.site.keys import read_signer
 from mandat.site.registry import Record, Standing
@@ -66,6 +68,11 @@ class Desk(Ground):
     ) -> Summary:
         """Take a warrant in, with the approvals at hand. With enough of them it is activated at once."""
         warrant = parse_warrant(document)
+        with self._one_at_a_time():
+            self._add(warrant, approvals, now_ns)
+        return self.show(warrant.liid)
+
+    def _add(self, warrant: Warrant, approvals: Sequence[Approval], now_ns: int | None) -> None:
         policy.check(warrant, self.config.policy)
         policy.check_not_over(warrant, moment(now_ns))
         # The log remembers a LIID even when its files are gone.
@@ -85,7 +92,6 @@ class Desk(Ground):
         self._registry.save(record)
         for approval in approvals:
             self._approve(record, approval, now_ns)
-        return self.show(warrant.liid)
 
     def approve(self, liid: str, key_file: Path, now_ns: int | None = None) -> Summary:
         """Approve with a key file. The last approval needed activates the warrant."""
@@ -99,14 +105,14 @@ class Desk(Ground):
 
     def add_approval(self, liid: str, approval: Approval, now_ns: int | None = None) -> Summary:
         """Add an approval that was made elsewhere. The last one needed activates the warrant."""
-        record = self._registry.load(liid)
-        self._approve(record, approval, now_ns)
+        with self._one_at_a_time():
+            self._approve(self._registry.load(liid), approval, now_ns)
         return self.show(liid)
 
     def activate(self, liid: str, now_ns: int | None = None) -> Summary:
         """Put an approved warrant in force. `approve` does so; alone it completes what a crash cut short."""
-        record = self._registry.load(liid)
-        self._activate(record, now_ns)
+        with self._one_at_a_time():
+            self._activate(self._registry.load(liid), now_ns)
         return self.show(liid)
 
     def revoke(self, liid: str, reason: str) -> Summary:
@@ -115,18 +121,23 @@ class Desk(Ground):
             raise Refusal(
                 "reason_unknown", "this is no reason code", where=liid, advice=", ".join(REVOCATIONS)
             )
-        self._end(self._registry.load(liid), State.REVOKED, reason)
+        with self._one_at_a_time():
+            self._end(self._registry.load(liid), State.REVOKED, reason)
         return self.show(liid)
 
     def expire(self, now_ns: int | None = None) -> list[str]:
         """End each warrant whose window is over; log what a crash left unlogged. Gives what ended."""
+        with self._one_at_a_time():
+            return self._expire(moment(now_ns))
+
+    def _expire(self, now: datetime) -> list[str]:
         ended = []
         for liid in self._registry.liids():
             try:
                 record = self._registry.load(liid)
             except MandatError:  # `admissions` withholds it and says why
                 continue
-            over = moment(now_ns) >= instant(record.warrant.terms.window.end)
+            over = now >= instant(record.warrant.terms.window.end)
             if record.standing.state in (State.EXPIRED, State.REVOKED):
                 self._log_end(record)
             elif over:
@@ -207,6 +218,12 @@ class Desk(Ground):
             )
             record.standing.ended = self._append([event])[0]
             self._registry.save(record)
+            # From here on a log from before this end is a log that was rolled back.
+            self.pin_head(self.checkpoint())
+
+    def _one_at_a_time(self) -> AbstractContextManager[None]:
+        """An act reads a warrant, logs and writes it back: two at once would lose one of them."""
+        return files.exclusive(self.root / "warrants" / "lock")
 
     def _event(self, kind: Kind, warrant: Warrant, *, window: bool = False, **more: Value) -> Event:
         fields: dict[str, Value] = {"authority_id": warrant.terms.reference, "authority_hash": warrant.digest}

@@ -1,6 +1,9 @@
 """Files of a site: durable, private, and with errors that say what to do."""
 
 import errno
+import fcntl
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +14,9 @@ from mandat.log.durable import PRIVATE, make_directory, write_atomic
 
 # Nothing that a site reads whole is larger: warrants have a quarter of it, configurations less.
 MAX_FILE = 1 << 20
+# An act at the desk takes milliseconds; who waits longer waits for a process that hangs.
+LOCK_SECONDS = 10.0
+_LOCK_POLL = 0.02
 
 
 def write(path: Path, data: bytes, mode: int = PRIVATE) -> None:
@@ -49,6 +55,33 @@ def unwritable(path: Path, error: OSError) -> MandatError:
         where=str(path),
         advice="Check mount options, owner and permissions, then repeat.",
     )
+
+
+@contextmanager
+def exclusive(path: Path, *, wait: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold a lock that every process of this site respects; whoever dies lets go of it."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE)
+    except OSError as error:
+        raise unwritable(path, error) from None
+    try:
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise SiteError(
+                        "site_busy",
+                        "another process of Mandat is at work on this site",
+                        where=str(path),
+                        advice="Wait until it has ended, then repeat.",
+                    ) from None
+                time.sleep(_LOCK_POLL)
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager

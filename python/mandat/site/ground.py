@@ -11,12 +11,14 @@ import msgspec
 
 from mandat.config import Config, parse_config
 from mandat.log import (
+    Checkpoint,
     Event,
     LogWriter,
     Opening,
     Openings,
     Report,
     audit,
+    check_extends,
     read_checkpoint,
 )
 from mandat.site import files, layout
@@ -52,11 +54,15 @@ class Ground:
     def _writer(self) -> LogWriter:
         return LogWriter(self.log, self.openings, self.keys.log_signer())
 
-    def point_config(self) -> bytes:
-        """What the point trusts and how it reads numbers, as JSON."""
+    def point_config(self, head: bytes | None = None) -> bytes:
+        """What the point trusts, how it reads numbers and which head of the log it accepted last, as JSON.
+
+        `head` is for bundles that were made for an earlier one; otherwise it is read anew.
+        """
         rules = self.config.policy
         return msgspec.json.encode(
             {
+                "head": (files.read(self._head) if head is None else head).decode(errors="replace"),
                 "log": {"origin": self.origin, "vkey": self.keys.log_verifier().vkey},
                 "approvers": self.keys.approvers(),
                 "policy": {
@@ -93,6 +99,24 @@ class Ground:
         with files.log_faults():
             checkpoint, _ = read_checkpoint(self.log, self.keys.log_verifier())
             return Openings(self.openings).events(liid, checkpoint.size)
+
+    def checkpoint(self) -> bytes:
+        """The log's signed checkpoint as it is."""
+        with files.log_faults():
+            return read_checkpoint(self.log, self.keys.log_verifier())[1]
+
+    def pin_head(self, checkpoint: bytes) -> None:
+        """Remember a checkpoint that the point has accepted: no shorter or other log is believed from now on.
+
+        The pin only moves forward: of two runs at once the later one may have pinned more already.
+        """
+        with files.log_faults(), files.exclusive(self._head.with_name("head.lock")):
+            verifier = self.keys.log_verifier()
+            pinned = files.read(self._head)
+            new = Checkpoint.open(checkpoint, verifier)
+            if new.size > Checkpoint.open(pinned, verifier).size:
+                check_extends(self.log, verifier, pinned, new)
+                files.write(self._head, checkpoint)
 
     @property
     def _head(self) -> Path:

@@ -6,6 +6,7 @@ by the approvals and by the log; that it ended is known from the log too.
 Not done: a stolen disk shows the targets, for canonical.json is in clear (mode 0600).
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import msgspec
 from mandat.errors import Refusal, SiteError
 from mandat.site import files
 from mandat.warrant import Approval, State, Warrant, parse_approval, parse_warrant
+
+# TS 102 232-1, 5.2.2: at most 25 octets. As the name of a directory it must lead nowhere else.
+LIID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,24}")
 
 
 class Standing(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,7 +55,7 @@ class Registry:
 
     def has(self, liid: str) -> bool:
         """Whether this LIID is taken. One is never used twice, whatever became of its warrant."""
-        return liid in self.liids()
+        return bool(LIID.fullmatch(liid)) and (self._directory / liid / "standing.json").is_file()
 
     def load(self, liid: str) -> Record:
         """A warrant, read anew: its octets must still be the canonical ones."""
@@ -75,12 +79,15 @@ class Registry:
         approvals = [
             parse_approval(files.read(path)) for path in sorted((directory / "approvals").glob("*.json"))
         ]
-        path = directory / "standing.json"
+        return Record(warrant, approvals, self.standing(liid))
+
+    def standing(self, liid: str) -> Standing:
+        """Where a warrant stands."""
+        path = self._directory / liid / "standing.json"
         try:
-            standing = msgspec.json.decode(files.read(path), type=Standing)
+            return msgspec.json.decode(files.read(path), type=Standing)
         except msgspec.DecodeError:
             raise SiteError("site_damaged", "a warrant's standing can't be read", where=str(path)) from None
-        return Record(warrant, approvals, standing)
 
     def save(self, record: Record) -> None:
         """Write a warrant down. The standing comes last: without it there is no warrant."""

@@ -1,5 +1,6 @@
 """A site: one operator's authorities, keys, log and stores in one directory. Every act goes through here."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Self
 
 from mandat.errors import MandatError, Refusal
 from mandat.log import (
+    Checkpoint,
     Event,
     Kind,
     Opening,
@@ -30,6 +32,32 @@ class Admission:
     liid: str
     kind: str
     bundle: bytes
+    head: bytes
+    """The head that the bundle's proof starts from: the point must be configured with the same."""
+    checkpoint: bytes
+    """What becomes the head, once the point has accepted it: see `pin_head`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """All that one run puts before the point, resting on one checkpoint and one earlier head."""
+
+    config: bytes
+    """What the point trusts, with the head that it accepted last."""
+    admissions: list[Admission]
+    withheld: list[Refusal]
+    checkpoint: bytes
+    """What becomes the head, once the point has accepted it: see `Site.pin_head`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """The log as bundles need it."""
+
+    tiles: Tiles
+    note: bytes
+    head: bytes
+    consistency: list[bytes]
 
 
 class Site(Desk):
@@ -51,34 +79,44 @@ class Site(Desk):
     def record(self, kind: str, liid: str, **fields: Value) -> int:
         """Log an act; on return it is signed for and on disk. A suspension first ends the task."""
         if Kind(kind) is Kind.SUSPEND:
+            self._suspend(liid)
+        return self._append([Event(Kind(kind), liid, self.actor, fields)])[0]
+
+    def _suspend(self, liid: str) -> None:
+        with self._one_at_a_time():
             found = self._registry.load(liid)
             # A run may outlive its warrant: what has ended meanwhile stays as it is, and the fact is logged.
             if found.standing.state is State.ACTIVE:
                 found.standing.state = move(liid, found.standing.state, State.SUSPENDED)
                 self._registry.save(found)
-        return self._append([Event(Kind(kind), liid, self.actor, fields)])[0]
+
+    def at_point(self) -> AbstractContextManager[None]:
+        """Holds the site's one point: a second run would give out the same numbers again."""
+        return files.exclusive(self.root / "point" / "run.lock", wait=0)
+
+    def is_active(self, liid: str) -> bool:
+        """Whether the desk still says `active`: what a run asks again and again. Whatever can't be read says no."""
+        try:
+            return self._registry.standing(liid).state is State.ACTIVE
+        except MandatError:
+            return False
 
     def authority(self, liid: str, now_ns: int | None = None) -> Warrant:
         """A warrant that is in force now, checked from its own octets and from the log; else a refusal."""
         return self._in_force(liid, moment(now_ns))[0].warrant
 
     def admission(self, liid: str, now_ns: int | None = None) -> Admission:
-        """What the point needs to admit one warrant."""
-        with files.log_faults():
-            checkpoint, note = read_checkpoint(self.log, self.keys.log_verifier())
-        return self._admission(liid, now_ns, Tiles(self.log, checkpoint.size), note)
+        """What the point needs to admit one warrant, beside `point_config`."""
+        return self._admission(liid, now_ns, self._extended())
 
-    def admissions(self, now_ns: int | None = None) -> list[Admission]:
-        """What to offer to the point: every warrant in force but disclosures, which select no traffic."""
-        return self.offers(now_ns)[0]
+    def offer(self, now_ns: int | None = None) -> Offer:
+        """What to put before the point: every warrant in force but disclosures, which select no traffic.
 
-    def offers(self, now_ns: int | None = None) -> tuple[list[Admission], list[Refusal]]:
-        """`admissions`, and the refusals of warrants that say `active` but don't hold up.
-
-        First the log must extend the checkpoint that the point saw last; then that pin moves forward.
+        Warrants that say `active` but don't hold up are withheld. The log must extend the checkpoint that the point
+        accepted last: that is checked here, and by the point itself from the proof in each bundle.
         """
         # One checkpoint for all: within a run the point takes no other one without a proof.
-        tiles, note = self._check_head()
+        ground = self._extended()
         offered, withheld = [], []
         for liid in self._registry.liids():
             try:
@@ -86,22 +124,24 @@ class Site(Desk):
                 window = record.warrant.terms.window
                 idle = record.standing.state is not State.ACTIVE or not window.holds(moment(now_ns))
                 if not idle and record.warrant.kind is not WarrantKind.DISCLOSURE:
-                    offered.append(self._admission(liid, now_ns, tiles, note))
+                    offered.append(self._admission(liid, now_ns, ground))
             except Refusal as refusal:
                 withheld.append(refusal)
             except MandatError as error:
                 withheld.append(Refusal(error.code, error.message, where=liid, advice=error.advice))
-        return offered, withheld
+        return Offer(self.point_config(ground.head), offered, withheld, ground.note)
 
-    def _admission(self, liid: str, now_ns: int | None, tiles: Tiles, note: bytes) -> Admission:
+    def _admission(self, liid: str, now_ns: int | None, ground: _Ground) -> Admission:
         record, opening = self._in_force(liid, moment(now_ns))
-        if opening.index >= tiles.size:  # activated a moment ago, after the checkpoint was read
+        if opening.index >= ground.tiles.size:  # activated a moment ago, after the checkpoint was read
             raise Refusal(
                 "not_in_log", "the log has no activation of this warrant yet", where=liid, advice="Try again."
             )
         with files.log_faults():
-            offer = bundle(record.warrant, record.approvals, opening, tiles, note)
-        return Admission(liid, record.warrant.kind.value, offer)
+            offer = bundle(
+                record.warrant, record.approvals, opening, ground.tiles, ground.note, ground.consistency
+            )
+        return Admission(liid, record.warrant.kind.value, offer, ground.head, ground.note)
 
     def _in_force(self, liid: str, now: datetime) -> tuple[Record, Opening]:
         record = self._registry.load(liid)
@@ -140,12 +180,13 @@ class Site(Desk):
             )
         return record, opening
 
-    def _check_head(self) -> tuple[Tiles, bytes]:
+    def _extended(self) -> _Ground:
+        """The log as it is, once it has been shown to extend what the point accepted last."""
         with files.log_faults():
             verifier = self.keys.log_verifier()
+            # The head first: what another run pins meanwhile is then never newer than the checkpoint.
+            head = files.read(self._head)
             current, note = read_checkpoint(self.log, verifier)
-            older = files.read(self._head)
-            check_extends(self.log, verifier, older, current)
-        if note != older:
-            files.write(self._head, note)
-        return Tiles(self.log, current.size), note
+            check_extends(self.log, verifier, head, current)
+            tiles = Tiles(self.log, current.size)
+            return _Ground(tiles, note, head, tiles.consistency(Checkpoint.open(head, verifier).size))

@@ -67,12 +67,21 @@ class Bundle(msgspec.Struct, frozen=True):
     index: int
     proof: list[str]
     checkpoint: str
+    consistency: list[str]
 
 
 def bundle(
-    warrant: Warrant, approvals: Sequence[Approval], opening: Opening, tiles: Tiles, checkpoint: bytes
+    warrant: Warrant,
+    approvals: Sequence[Approval],
+    opening: Opening,
+    tiles: Tiles,
+    checkpoint: bytes,
+    consistency: Sequence[bytes],
 ) -> bytes:
-    """The admission bundle of a warrant whose `activate` entry this opening opens."""
+    """The admission bundle of a warrant whose `activate` entry this opening opens.
+
+    `consistency` proves that `checkpoint` extends the head that the point accepted last.
+    """
     return msgspec.json.encode(
         Bundle(
             warrant=warrant.canonical.decode(),
@@ -83,6 +92,7 @@ def bundle(
             index=opening.index,
             proof=[_b64(item) for item in tiles.inclusion(opening.index)],
             checkpoint=checkpoint.decode(),
+            consistency=[_b64(item) for item in consistency],
         )
     )
 

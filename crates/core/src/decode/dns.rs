@@ -315,7 +315,9 @@ mod tests {
     fn what_a_server_forgives_hides_nobody() {
         let mut odd_class = question("example.com");
         *odd_class.last_mut().unwrap() = 9;
-        for (flags, body) in [(0x0140, question("example.com")), (0x0105, question("example.com")), (0x0100, odd_class)] {
+        for (flags, body) in
+            [(0x0140, question("example.com")), (0x0105, question("example.com")), (0x0100, odd_class)]
+        {
             assert!(read(&message(flags, 1, 0, &body)).is_some(), "{flags:#06x}");
         }
     }

@@ -98,25 +98,20 @@ pub(crate) struct CSeq {
     pub(crate) method: Method,
 }
 
-/// The value of From or To.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Address<'a> {
-    /// addr-spec, without display name, brackets and header parameters. Empty when the header is missing.
-    pub(crate) uri: &'a [u8],
-    /// Dialog tag, empty when there is none.
-    pub(crate) tag: &'a [u8],
-}
-
 /// One SIP message, borrowed.
 pub(crate) struct Message<'a> {
     pub(crate) start: Start<'a>,
     /// Never empty.
     pub(crate) call_id: &'a [u8],
     pub(crate) cseq: CSeq,
-    pub(crate) from: Address<'a>,
-    pub(crate) to: Address<'a>,
+    /// Tag of From; empty when there is none.
+    pub(crate) from_tag: &'a [u8],
+    /// Tag of To; empty before a dialog.
+    pub(crate) to_tag: &'a [u8],
+    seen_from: bool,
+    seen_to: bool,
     /// `branch` of the topmost Via, which names the transaction (RFC 3261, 17.1.3). Empty when there is none.
-    pub(crate) branch: &'a [u8],
+    via: &'a [u8],
     /// As written, with parameters. Empty when there is none.
     pub(crate) content_type: &'a [u8],
     /// As written. Empty when there is none.
@@ -295,9 +290,11 @@ impl<'a> Message<'a> {
             start,
             call_id: b"",
             cseq: CSeq { number: 0, method },
-            from: Address::default(),
-            to: Address::default(),
-            branch: b"",
+            from_tag: b"",
+            to_tag: b"",
+            seen_from: false,
+            seen_to: false,
+            via: b"",
             content_type: b"",
             content_encoding: b"",
             body: b"",
@@ -327,16 +324,16 @@ impl<'a> Message<'a> {
                     self.cseq.method = Method::parse(trim(method));
                 }
             }
-            Header::Via if self.branch.is_empty() => {
-                self.branch = address::parameter(value, b"branch");
-            }
+            Header::Via if self.via.is_empty() => self.via = value,
             Header::ContentType => self.content_type = value,
             Header::ContentEncoding => self.content_encoding = value,
             Header::ContentLength => *length = number(value),
             Header::Identity(role) => {
                 match role {
-                    Role::From if self.from.uri.is_empty() => self.from = address::name_addr(value),
-                    Role::To if self.to.uri.is_empty() => self.to = address::name_addr(value),
+                    Role::From if !self.seen_from => {
+                        (self.seen_from, self.from_tag) = (true, address::tag(value));
+                    }
+                    Role::To if !self.seen_to => (self.seen_to, self.to_tag) = (true, address::tag(value)),
                     _ => {}
                 }
                 if self.identities.len() < MAX_IDENTITY_HEADERS {
@@ -367,6 +364,12 @@ impl<'a> Message<'a> {
         self.identities.iter().any(|(role, _)| !matches!(role, Role::From | Role::To))
     }
 
+    /// Branch of the top Via (RFC 3261, 8.1.1.7): it names the transaction. Looked up when asked for, as most messages
+    /// of a call never need it.
+    pub(crate) fn branch(&self) -> &'a [u8] {
+        address::parameter(self.via, b"branch")
+    }
+
     /// Gives every identity with where it stood: the bare addr-spec, with its URI parameters.
     pub(crate) fn parties(&self, emit: &mut dyn FnMut(Role, &str)) {
         if let Start::Request { uri, .. } = self.start {
@@ -375,7 +378,7 @@ impl<'a> Message<'a> {
         for (role, value) in &self.identities {
             match role {
                 // One value each, in which a comma may stand in the user part.
-                Role::From | Role::To => emit_uri(*role, address::name_addr(value).uri, emit),
+                Role::From | Role::To => emit_uri(*role, address::addr_spec(value), emit),
                 _ => address::each(value, |uri| emit_uri(*role, uri, emit)),
             }
         }

@@ -260,8 +260,8 @@ impl Calls {
             Transport::Tcp => call.tcp = true,
         }
 
-        let initial = method == Method::Invite && message.status().is_none() && message.to.tag.is_empty();
-        let from = self.hasher.hash_one(message.from.tag);
+        let initial = method == Method::Invite && message.status().is_none() && message.to_tag.is_empty();
+        let from = self.hasher.hash_one(message.from_tag);
         if begun || (initial && call.answer.is_none()) {
             call.inner.caller_tag = from;
         }

@@ -78,7 +78,8 @@ impl Connections {
             packet: packet.copied(),
             payload: tcp.payload,
         };
-        let (key, side) = if seen.src <= seen.dst { ((seen.src, seen.dst), 0) } else { ((seen.dst, seen.src), 1) };
+        let (key, side) =
+            if seen.src <= seen.dst { ((seen.src, seen.dst), 0) } else { ((seen.dst, seen.src), 1) };
         if !self.table.contains_key(&key) {
             // A bare ACK, FIN or RST begins nothing; it is the tail of a connection that is already closed.
             if tcp.payload.is_empty() && !tcp.syn {
@@ -110,7 +111,14 @@ impl Connections {
         }
     }
 
-    fn begin(&mut self, key: Key, tcp: &Tcp<'_>, seen: &Seen<'_>, shared: &mut Shared, out: &mut impl Observer) {
+    fn begin(
+        &mut self,
+        key: Key,
+        tcp: &Tcp<'_>,
+        seen: &Seen<'_>,
+        shared: &mut Shared,
+        out: &mut impl Observer,
+    ) {
         while self.table.len() >= MAX_CONNECTIONS {
             let Some(oldest) = self.expiry.pop_oldest() else { return };
             if self.table.contains_key(&oldest) {
@@ -263,7 +271,8 @@ impl<O: Observer> Feed<'_, '_, O> {
             return Some(Protocol::Smpp);
         }
         // A TLS record tells itself by its first octet; the rest needs a few more.
-        let enough = told.len() >= DECIDE || told.first().is_some_and(|b| !b.is_ascii_alphabetic() && *b != 0);
+        let enough =
+            told.len() >= DECIDE || told.first().is_some_and(|b| !b.is_ascii_alphabetic() && *b != 0);
         enough.then(|| Protocol::Web(WebStream::new()))
     }
 

@@ -81,7 +81,14 @@ impl Sessions {
     }
 
     /// An IP packet; `packet` while it stands whole and alone in a captured one.
-    fn network(&mut self, octets: &[u8], packet: Option<&Packet<'_>>, ts: Time, depth: usize, out: &mut impl Observer) {
+    fn network(
+        &mut self,
+        octets: &[u8],
+        packet: Option<&Packet<'_>>,
+        ts: Time,
+        depth: usize,
+        out: &mut impl Observer,
+    ) {
         let Some(ip) = ip::parse(octets) else {
             out.count(Counter::Malformed, 1);
             return;
@@ -98,18 +105,26 @@ impl Sessions {
         }
     }
 
-    fn transport(&mut self, ip: &Ip<'_>, packet: Option<&Packet<'_>>, ts: Time, depth: usize, out: &mut impl Observer) {
+    fn transport(
+        &mut self,
+        ip: &Ip<'_>,
+        packet: Option<&Packet<'_>>,
+        ts: Time,
+        depth: usize,
+        out: &mut impl Observer,
+    ) {
         match ip.protocol {
             protocol::UDP => {
                 let Some(udp) = transport::udp(ip.payload) else {
                     out.count(Counter::Malformed, 1);
                     return;
                 };
-                if udp.dport == transport::GTP_U || udp.sport == transport::GTP_U {
-                    if let Some(inner) = transport::gtp_u(udp.payload).filter(|_| depth < MAX_TUNNELS) {
-                        self.network(inner, packet, ts, depth + 1, out);
-                        return;
-                    }
+                if (udp.dport == transport::GTP_U || udp.sport == transport::GTP_U)
+                    && depth < MAX_TUNNELS
+                    && let Some(inner) = transport::gtp_u(udp.payload)
+                {
+                    self.network(inner, packet, ts, depth + 1, out);
+                    return;
                 }
                 let seen = Seen {
                     ts,

@@ -166,7 +166,13 @@ mod tests {
     use proptest::prelude::*;
     use std::net::Ipv4Addr;
 
-    fn feed(all: &mut Fragments, offset: usize, piece: &[u8], more: bool, log: &mut Vec<Counter>) -> Option<Vec<u8>> {
+    fn feed(
+        all: &mut Fragments,
+        offset: usize,
+        piece: &[u8],
+        more: bool,
+        log: &mut Vec<Counter>,
+    ) -> Option<Vec<u8>> {
         let ip = Ip {
             src: IpAddr::V4(Ipv4Addr::LOCALHOST),
             dst: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -35,7 +35,7 @@ impl Messages {
         }
         // RFC 3261, 17.1.3: the branch names the transaction; a retransmission has the same one.
         let cseq = message.cseq.number.to_be_bytes();
-        if !self.recent.is_new(mark(&[message.call_id, &cseq, message.branch]), seen.ts) {
+        if !self.recent.is_new(mark(&[message.call_id, &cseq, message.branch()]), seen.ts) {
             out.count(Counter::MessagesRepeated, 1);
             return;
         }

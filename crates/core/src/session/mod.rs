@@ -7,10 +7,10 @@ pub(crate) mod call;
 mod connection;
 mod datagram;
 mod demux;
-pub(crate) mod message;
-pub(crate) mod quic;
 mod expiry;
 mod fragments;
+pub(crate) mod message;
+pub(crate) mod quic;
 mod tcp;
 pub(crate) mod web;
 

@@ -62,7 +62,14 @@ impl Direction {
     }
 
     /// Takes a segment's octets.
-    pub(crate) fn accept(&mut self, seq: u32, syn: bool, mut payload: &[u8], now: Time, reader: &mut impl Reader) {
+    pub(crate) fn accept(
+        &mut self,
+        seq: u32,
+        syn: bool,
+        mut payload: &[u8],
+        now: Time,
+        reader: &mut impl Reader,
+    ) {
         let mut seq = seq;
         if syn {
             seq = seq.wrapping_add(1);

@@ -1,5 +1,3 @@
-use std::io::Write;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -141,9 +139,9 @@ fn the_largest_packet_is_read_and_a_larger_one_is_not() {
 #[test]
 fn a_false_table_is_refused_or_read_as_far_as_it_goes() {
     let (whole, table) = netmon(0, 1, &FOUR);
-    for (at, lie) in [(24, 0), (24, 127), (24, whole.len() as u32), (24, u32::MAX)] {
+    for lie in [0, 127] {
         let mut file = whole.clone();
-        put(&mut file, at, lie);
+        put(&mut file, 24, lie);
         assert_eq!(read(&file).error.unwrap().reason, Reason::FrameTable, "{lie}");
     }
     for (len, frames, told) in [(0, 0, false), (3, 0, true), (8, 2, false), (13, 3, true), (20, 4, true)] {
@@ -155,7 +153,14 @@ fn a_false_table_is_refused_or_read_as_far_as_it_goes() {
     }
     let outcome = read(&whole[..table + 9]);
     assert_eq!((texts(&outcome), outcome.warnings[1].0), (vec![&b"one"[..], b"two"], "source.frame_table"));
-    assert_eq!(read(&whole[..table]).error.unwrap().reason, Reason::FrameTable);
+    let mut file = whole.clone();
+    put(&mut file, 24, u32::MAX);
+    let outcome = read(&file);
+    assert_eq!(
+        (outcome.packets.len(), outcome.warnings[1].0),
+        (4, "source.damaged"),
+        "what looks like frames"
+    );
     assert_eq!(read(&whole[..127]).error.unwrap().reason, Reason::Truncated);
 }
 
@@ -194,23 +199,54 @@ fn the_calendar_agrees_with_known_days() {
     }
 }
 
-#[test]
-fn packed_files_are_held_and_refused_when_they_are_too_large() {
-    let (file, _) = netmon(0, 1, &FOUR);
-    assert_eq!(read(&zstd::encode_all(&file[..], 1).unwrap()), read(&file));
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&file).unwrap();
-    let gzip = gzip.finish().unwrap();
-    assert_eq!(read(&gzip), read(&file));
-    assert_eq!(read_all(&[&gzip, &file]).packets.len(), 8, "looked at, closed, and opened again");
+fn zstd(file: &[u8]) -> Vec<u8> {
+    zstd::encode_all(file, 1).unwrap()
+}
 
-    let mut large = file;
-    large.resize(HELD_MAX, 0);
-    assert_eq!(read(&zstd::encode_all(&large[..], 1).unwrap()).packets.len(), 4);
-    large.push(0);
-    let error = read(&zstd::encode_all(&large[..], 1).unwrap()).error.unwrap();
-    assert_eq!((error.code(), error.advice().contains("editcap")), ("source.not_held", true));
-    assert_eq!(read(&large).packets.len(), 4, "a plain file may have any size");
+#[test]
+fn packed_files_give_the_same_without_their_table() {
+    let (mut file, table) = netmon(0, 1, &FOUR);
+    assert_eq!(read(&zstd(&file)), read(&file));
+    assert_eq!(read_all(&[&zstd(&file), &file]).packets.len(), 8, "looked at, closed, and opened again");
+
+    // A frame that the table leaves out, and one that it has twice.
+    for entries in [3, 5] {
+        put(&mut file, 28, entries * 4);
+        let outcome = read(&zstd(&file));
+        assert_eq!(outcome.packets.len(), 4);
+        assert_eq!(outcome.warnings[1].0, "source.frame_table");
+    }
+    put(&mut file, 24, 128);
+    assert_eq!(
+        read(&zstd(&file)).warnings[1].0,
+        "source.frame_table",
+        "frames behind the table are not looked for"
+    );
+
+    // A length that leads into the table, and one that leads nowhere.
+    put(&mut file, 24, table as u32);
+    let last = table - 20;
+    for lie in [5, u32::MAX] {
+        put(&mut file, last + 12, lie);
+        let outcome = read(&zstd(&file));
+        assert_eq!((outcome.packets.len(), outcome.warnings[1]), (3, ("source.damaged", last as u64, 1)));
+    }
+}
+
+#[test]
+fn a_file_cut_short_gives_what_is_whole() {
+    let (whole, table) = netmon(0, 1, &FOUR[..2]);
+    let ends = [128 + 19, table];
+    for cut in 128..=table {
+        let outcome = read(&whole[..cut]);
+        let complete = ends.iter().filter(|end| **end <= cut).count();
+        assert_eq!(outcome.packets.len(), complete);
+        // Without its table, but with every frame, a file lacks nothing.
+        let truncated = outcome.warnings.iter().any(|warning| warning.0 == "source.truncated");
+        assert_eq!(truncated, cut < table, "{cut}");
+    }
+    let outcome = read(&whole[..table + 5]);
+    assert_eq!((outcome.packets.len(), outcome.warnings[1].0), (1, "source.frame_table"));
 }
 
 proptest! {

@@ -2,12 +2,11 @@
 
 use memchr::{memchr, memchr2, memrchr};
 
-use super::{Address, trim};
+use super::trim;
 
-/// The one value of From or To.
-pub(super) fn name_addr(value: &[u8]) -> Address<'_> {
-    let (uri, parameters) = addr_spec(value);
-    Address { uri, tag: parameter(parameters, b"tag") }
+/// The tag of From or To (RFC 3261, 19.3); empty when there is none.
+pub(super) fn tag(value: &[u8]) -> &[u8] {
+    parameter(split(value).1, b"tag")
 }
 
 /// Each value of a header that may hold several, joined by commas.
@@ -15,7 +14,7 @@ pub(super) fn each<'a>(value: &'a [u8], mut emit: impl FnMut(&'a [u8])) {
     let mut rest = value;
     while !rest.is_empty() {
         let (one, after) = rest.split_at(end_of_value(rest));
-        let (uri, _) = addr_spec(one);
+        let uri = addr_spec(one);
         if !uri.is_empty() {
             emit(uri);
         }
@@ -50,8 +49,13 @@ fn quoted(value: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// The URI and the header parameters behind it.
-fn addr_spec(value: &[u8]) -> (&[u8], &[u8]) {
+/// The URI of one value, without the header parameters behind it.
+pub(super) fn addr_spec(value: &[u8]) -> &[u8] {
+    without_headers(trim(split(value).0))
+}
+
+/// What stands in the brackets, and the header parameters behind them.
+fn split(value: &[u8]) -> (&[u8], &[u8]) {
     let value = trim(value);
     // A display name may hold any character between quotes, brackets too.
     let after_name = match value.first() {
@@ -61,16 +65,10 @@ fn addr_spec(value: &[u8]) -> (&[u8], &[u8]) {
     let behind = value.get(after_name..).unwrap_or_default();
     if let Some(open) = memchr(b'<', behind) {
         let inside = behind.get(open + 1..).unwrap_or_default();
-        let close = memchr(b'>', inside).unwrap_or(inside.len());
-        return (
-            without_headers(trim(inside.get(..close).unwrap_or_default())),
-            inside.get(close..).unwrap_or_default(),
-        );
+        return inside.split_at(memchr(b'>', inside).unwrap_or(inside.len()));
     }
     // Without brackets, whatever follows a semicolon belongs to the header, not to the URI.
-    let end = memchr(b';', behind).unwrap_or(behind.len());
-    let (uri, parameters) = behind.split_at(end);
-    (without_headers(trim(uri)), parameters)
+    behind.split_at(memchr(b';', behind).unwrap_or(behind.len()))
 }
 
 /// Cuts what History-Info hides behind `?` (RFC 7044): it says why, not who. A `?` may stand in a user part.

@@ -21,6 +21,10 @@ fn parties(message: &Message<'_>) -> Vec<(Role, String)> {
     found
 }
 
+fn uri(message: &Message<'_>, role: Role) -> String {
+    parties(message).into_iter().find(|(found, _)| *found == role).map(|(_, uri)| uri).unwrap_or_default()
+}
+
 #[test]
 fn reads_a_request() {
     let message = Message::parse(INVITE).expect("a message");
@@ -30,9 +34,12 @@ fn reads_a_request() {
     );
     assert_eq!(message.call_id, b"a84b4c76e66710");
     assert_eq!(message.cseq, CSeq { number: 314_159, method: Method::Invite });
-    assert_eq!(message.from, Address { uri: b"sip:alice@atlanta.example", tag: b"1928" });
-    assert_eq!(message.to, Address { uri: b"sip:bob@biloxi.example", tag: b"" });
-    assert_eq!(message.branch, b"z9hG4bK776");
+    assert_eq!(
+        (uri(&message, Role::From), message.from_tag),
+        ("sip:alice@atlanta.example".to_owned(), &b"1928"[..])
+    );
+    assert_eq!((uri(&message, Role::To), message.to_tag), ("sip:bob@biloxi.example".to_owned(), &b""[..]));
+    assert_eq!(message.branch(), b"z9hG4bK776");
     assert_eq!(message.body, b"v=0\r\n");
 }
 
@@ -60,9 +67,9 @@ fn compact_names_bare_line_feeds_and_leading_line_ends() {
     )
     .expect("a message");
     assert_eq!(message.start, Start::Response { status: 180, reason: b"Ringing" });
-    assert_eq!((message.branch, message.call_id, message.body), (&b"b1"[..], &b"id"[..], &b"ok"[..]));
-    assert_eq!(message.from, Address { uri: b"sip:a@h", tag: b"x" });
-    assert_eq!(message.to.tag, b"y");
+    assert_eq!((message.branch(), message.call_id, message.body), (&b"b1"[..], &b"id"[..], &b"ok"[..]));
+    assert_eq!((uri(&message, Role::From), message.from_tag), ("sip:a@h".to_owned(), &b"x"[..]));
+    assert_eq!(message.to_tag, b"y");
     assert_eq!(message.method(), Method::Invite);
     assert_eq!(parties(&message).len(), 2, "Refer-To is not an identity of the call");
 }
@@ -173,7 +180,7 @@ proptest! {
     #[test]
     fn header_values_of_any_text(value in "[ -~]{0,60}") {
         address::each(value.as_bytes(), |uri| assert!(!uri.is_empty()));
-        let _ = address::name_addr(value.as_bytes());
+        let _ = (address::tag(value.as_bytes()), address::addr_spec(value.as_bytes()));
     }
 
     #[test]

@@ -25,11 +25,11 @@ pub(super) fn event(
     // The called side's tag names the dialog: From in what it asks itself, To in everything else.
     let called = || {
         let by_caller = from == call.inner.caller_tag;
-        hasher.hash_one(if by_caller { message.to.tag } else { message.from.tag })
+        hasher.hash_one(if by_caller { message.to_tag } else { message.from_tag })
     };
     match (message.start, message.method()) {
         (Start::Request { .. }, Method::Invite) => {
-            let fresh = message.to.tag.is_empty() && dialogs.invited(hasher.hash_one(message.branch));
+            let fresh = message.to_tag.is_empty() && dialogs.invited(hasher.hash_one(message.branch()));
             fresh.then_some(Event::Invite)
         }
         (Start::Request { .. }, Method::Cancel) => Some(Event::Cancel),
@@ -50,7 +50,7 @@ pub(super) fn event(
                 Some(Event::Answer)
             }
             300.. => {
-                let last = dialogs.refused(hasher.hash_one(message.branch));
+                let last = dialogs.refused(hasher.hash_one(message.branch()));
                 if call.answer.is_none() {
                     call.final_status = Some(status);
                     call.inner.refused = Some(call.inner.last_signal);

@@ -1,0 +1,309 @@
+//! The point as a whole: authority in, packets in, product out.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ed25519_dalek::{Signer, SigningKey};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::packet::LinkType;
+use crate::proof::testlog;
+
+const START: i64 = 1_780_300_000;
+const TARGET: &str = "+33639980101";
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+
+fn config() -> Value {
+    json!({
+        "log": {"origin": "test/log", "vkey": testlog::vkey("test/log", &key(1))},
+        "approvers": [{"name": "a", "vkey": testlog::vkey("a", &key(2))}, {"name": "b", "vkey": testlog::vkey("b", &key(3))}],
+        "policy": {
+            "kinds": ["intercept", "retention", "disclosure", "screening.keyword", "screening.domain"],
+            "approvals": {"intercept": 2, "retention": 2, "disclosure": 2, "screening": 2},
+            "screening_product": ["IRI"],
+        },
+        "numbering": {"country_code": "33", "international_prefixes": ["00"], "national_prefix": "0", "trunks": []},
+    })
+}
+
+fn warrant(liid: &str, kind: &str, more: &Value) -> Value {
+    let mut document = json!({
+        "version": 1, "reference": liid, "liid": liid, "kind": kind, "legal_basis": "l", "issuing_authority": "i",
+        "requester": "r", "targets": [], "criteria": [], "product": "IRI", "recipients": ["age1x"],
+        "window": {"start": "2026-01-01T00:00:00Z", "end": "2026-12-31T00:00:00Z"},
+    });
+    for (name, value) in more.as_object().unwrap() {
+        document[name] = value.clone();
+    }
+    document
+}
+
+fn intercept(liid: &str, product: &str) -> Value {
+    warrant(
+        liid,
+        "intercept",
+        &json!({"targets": [{"type": "e164Number", "value": TARGET}], "product": product}),
+    )
+}
+
+/// Signatures, a log that holds the activation, and the proof.
+fn bundle(document: &Value) -> Value {
+    let text = document.to_string();
+    let sign = |name: &str, n: u8| {
+        let signature = key(n).sign(&[b"mandat/approval/v1\n", text.as_bytes()].concat());
+        json!({"approver": name, "signature": STANDARD.encode(signature.to_bytes())})
+    };
+    let digest =
+        Sha256::digest(text.as_bytes()).iter().fold(String::new(), |hex, b| hex + &format!("{b:02x}"));
+    let facts = [
+        ("kind", "activate"),
+        ("liid", document["liid"].as_str().unwrap()),
+        ("authority_id", document["reference"].as_str().unwrap()),
+        ("authority_hash", &digest),
+        ("valid_from", document["window"]["start"].as_str().unwrap()),
+        ("valid_to", document["window"]["end"].as_str().unwrap()),
+    ];
+    let disclosures: Vec<String> = facts
+        .iter()
+        .map(|(name, value)| URL_SAFE_NO_PAD.encode(json!(["c2FsdA", name, value]).to_string()))
+        .collect();
+    let mut digests: Vec<[u8; 32]> =
+        disclosures.iter().map(|d| Sha256::digest(d.as_bytes()).into()).collect();
+    digests.sort_unstable();
+    let commit = Sha256::digest([b"li/commit/v1\n", &[9; 32][..], &digests.concat()].concat());
+    let entry = [&[1][..], &[0; 40], &commit].concat();
+    let leaves = vec![b"before".to_vec(), entry.clone(), b"after".to_vec()];
+    let proof: Vec<String> = testlog::inclusion(&leaves, 1).iter().map(|h| STANDARD.encode(h)).collect();
+    json!({
+        "warrant": text, "approvals": [sign("a", 2), sign("b", 3)], "entry": STANDARD.encode(&entry),
+        "opening": STANDARD.encode([9; 32]), "disclosures": disclosures, "index": 1, "proof": proof,
+        "checkpoint": testlog::note("test/log", &leaves, "test/log", &key(1)),
+    })
+}
+
+fn at(seconds: i64) -> Time {
+    Time(0).plus_seconds(START + seconds)
+}
+
+/// A point with tasks. Each has a log of its own, so each is admitted by a point that has no head yet.
+fn point(documents: &[Value]) -> Point {
+    let mut point = Point::new(Config::parse(config().to_string().as_bytes()).unwrap());
+    for document in documents {
+        point.head = None;
+        point.admit(bundle(document).to_string().as_bytes(), at(0), Resume::default()).unwrap();
+    }
+    point
+}
+
+fn datagram(port: u16, payload: &[u8], back: bool) -> Vec<u8> {
+    let (src, dst) = if back { ([10, 0, 0, 2], [10, 0, 0, 1]) } else { ([10, 0, 0, 1], [10, 0, 0, 2]) };
+    let length = payload.len() as u16 + 8;
+    let mut out = vec![0x45, 0];
+    out.extend((length + 20).to_be_bytes());
+    out.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
+    out.extend(src);
+    out.extend(dst);
+    for field in [port, port, length, 0] {
+        out.extend(field.to_be_bytes());
+    }
+    out.extend(payload);
+    out
+}
+
+struct Tap(Point);
+
+impl Tap {
+    fn packet(&mut self, when: i64, data: &[u8]) {
+        self.0.handle(&Packet { ts: at(when), link: LinkType::RAW, data, wire_len: data.len() as u32 });
+    }
+
+    fn sip(&mut self, when: i64, back: bool, first: &str, cseq: &str, to_tag: &str, body: &str) {
+        let kind = if body.starts_with("v=0") { "application/sdp" } else { "text/plain" };
+        let message = format!(
+            "{first}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{cseq}\r\nFrom: <sip:{TARGET}@h;user=phone>;tag=a\r\n\
+             To: <sip:+33639980300@h;user=phone>{to_tag}\r\nCall-ID: c1\r\nCSeq: {cseq}\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.packet(when, &datagram(5060, message.as_bytes(), back));
+    }
+
+    /// INVITE at 1, answer at 3, media at 4 and 5, BYE at 6.
+    fn call(&mut self) {
+        let sdp = |ip: &str| format!("v=0\r\nc=IN IP4 {ip}\r\nm=audio 4000 RTP/AVP 0\r\n");
+        self.sip(1, false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", &sdp("10.0.0.1"));
+        self.sip(2, true, "SIP/2.0 180 Ringing", "1 INVITE", ";tag=b", "");
+        self.sip(3, true, "SIP/2.0 200 OK", "1 INVITE", ";tag=b", &sdp("10.0.0.2"));
+        for (when, back) in [(4, false), (5, true)] {
+            self.packet(
+                when,
+                &datagram(4000, &[&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0xff; 160]].concat(), back),
+            );
+        }
+        self.sip(6, false, "BYE sip:x@h SIP/2.0", "2 BYE", ";tag=b", "");
+    }
+
+    fn text(&mut self, when: i64, body: &str) {
+        self.sip(when, false, "MESSAGE sip:x@h SIP/2.0", &format!("{when} MESSAGE"), "", body);
+    }
+
+    /// What came out, a word a piece.
+    fn told(&mut self) -> Vec<String> {
+        self.0.finish();
+        std::iter::from_fn(|| self.0.poll())
+            .map(|product| match product {
+                Product::Iri(iri) => {
+                    format!("{} {:?} {} #{}", iri.liid.0, iri.iri_type, iri.facts.event, iri.sequence)
+                }
+                Product::Cc(cc) => format!("{} cc", cc.liid.0),
+                Product::CallClosed(closed) => {
+                    format!("{} closed {}", closed.liid.0, closed.end_reason.name())
+                }
+                Product::CallRecord(record) => format!("record {} {}", record.caller.0, record.callee.0),
+                Product::Suspended(..) => "suspended".to_owned(),
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn facts_alone_when_the_warrant_allows_facts_alone() {
+    let mut tap = Tap(point(&[intercept("L", "IRI")]));
+    tap.call();
+    let told = tap.told();
+    assert_eq!(
+        told,
+        [
+            "L Begin invite #0",
+            "L Continue ringing #1",
+            "L Continue answer #2",
+            "L End end #3",
+            "L closed bye"
+        ]
+    );
+}
+
+#[test]
+fn two_warrants_on_one_call_give_two_whole_products() {
+    let mut tap = Tap(point(&[intercept("L", "IRIandCC"), intercept("M", "IRIandCC")]));
+    tap.call();
+    let told = tap.told();
+    for liid in ["L", "M"] {
+        let own: Vec<_> = told.iter().filter(|t| t.starts_with(liid)).collect();
+        assert_eq!(own.iter().filter(|t| t.ends_with("cc")).count(), 6, "four messages, two media packets");
+        assert_eq!(own.len(), 6 + 4 + 1);
+    }
+}
+
+#[test]
+fn the_end_of_the_window_ends_the_product_in_mid_call() {
+    // START is 2026-06-01T07:46:40Z.
+    let mut document = intercept("L", "IRIandCC");
+    document["window"]["end"] = json!("2026-06-01T07:46:44Z");
+    let mut tap = Tap(point(&[document]));
+    tap.call();
+    assert_eq!(
+        tap.told(),
+        [
+            "L Begin invite #0",
+            "L cc",
+            "L Continue ringing #1",
+            "L cc",
+            "L Continue answer #2",
+            "L cc",
+            "L End authority_ended #3",
+            "L closed authority_ended"
+        ]
+    );
+}
+
+#[test]
+fn retention_keeps_every_call_and_no_content() {
+    let document = warrant("R", "retention", &json!({"retention": {"days": 1}, "recipients": []}));
+    let mut tap = Tap(point(&[document]));
+    tap.call();
+    tap.text(9, "hello");
+    assert_eq!(tap.told(), ["record 33639980101 x@h".replace("x@h", "sip:x@h")]);
+}
+
+#[test]
+fn a_keyword_narrows_a_warrant_and_a_ceiling_ends_a_screening() {
+    let words = json!([{"type": "keyword", "value": "tournesol", "whole_word": true}]);
+    let mut narrow = intercept("L", "IRIandCC");
+    narrow["criteria"] = words.clone();
+    let screening = warrant("S", "screening", &json!({"criteria": words, "ceiling": {"sessions": 2}}));
+    let mut tap = Tap(point(&[narrow, screening]));
+    tap.call();
+    for (when, body) in
+        [(10, "bonjour"), (11, "un tournesol"), (12, "Tournesol!"), (13, "tournesol"), (14, "tournesols")]
+    {
+        tap.text(when, body);
+    }
+    let told = tap.told();
+    let of = |what: &str| told.iter().filter(|t| t.starts_with(what)).count();
+    assert_eq!((of("L Report"), of("L cc"), of("L Begin")), (3, 3, 0), "texts with the word, and no call");
+    assert_eq!((of("S Report"), of("S cc"), of("suspended")), (2, 0, 1));
+}
+
+#[test]
+fn what_is_withdrawn_or_absent_selects_nothing() {
+    let mut tap = Tap(point(&[]));
+    tap.call();
+    tap.text(9, "tournesol");
+    assert!(tap.told().is_empty());
+    assert_eq!(tap.0.counters().get(Counter::Cc), 0);
+    assert!(tap.0.counters().get(Counter::MediaUnselected) == 2, "dropped, and counted");
+}
+
+#[test]
+fn each_step_of_admission_refuses() {
+    let good = intercept("L", "IRI");
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut forged = bundle(&good);
+        change(&mut forged);
+        let mut point = point(&[]);
+        point.admit(forged.to_string().as_bytes(), at(0), Resume::default()).map(|a| a.id).unwrap_err().code()
+    };
+    assert_eq!(
+        with(&|b| b["warrant"] = json!(b["warrant"].as_str().unwrap().replace("\"l\"", "\"k\""))),
+        "entry_mismatch"
+    );
+    assert_eq!(with(&|b| b["approvals"][1] = b["approvals"][0].clone()), "approvals_missing");
+    assert_eq!(with(&|b| b["approvals"][1]["approver"] = json!("c")), "approver_unknown");
+    assert_eq!(with(&|b| b["approvals"][1]["approver"] = json!("r")), "approver_is_requester");
+    assert_eq!(with(&|b| b["approvals"][1]["approver"] = json!("a")), "approval_invalid");
+    assert_eq!(with(&|b| b["index"] = json!(0)), "not_in_log");
+    assert_eq!(with(&|b| b["opening"] = json!(STANDARD.encode([8; 32]))), "commitment_invalid");
+    assert_eq!(with(&|b| b["checkpoint"] = json!("x")), "checkpoint_invalid");
+    assert_eq!(with(&|b| b["more"] = json!(1)), "bundle_unreadable");
+    for (now, code) in [(-86_400 * 300, "window_not_begun"), (86_400 * 300, "window_over")] {
+        let mut point = point(&[]);
+        let refused = point.admit(bundle(&good).to_string().as_bytes(), at(now), Resume::default());
+        assert_eq!(refused.map(|a| a.id).unwrap_err().code(), code);
+    }
+}
+
+#[test]
+fn a_log_that_does_not_extend_the_head_is_refused() {
+    let mut point = point(&[intercept("L", "IRI")]);
+    let refused =
+        point.admit(bundle(&intercept("M", "IRI")).to_string().as_bytes(), at(0), Resume::default());
+    assert_eq!(refused.map(|a| a.id).unwrap_err(), Refusal::LogForked);
+}
+
+proptest! {
+    #[test]
+    fn packets_of_any_octets_release_nothing_without_a_match(packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..40)) {
+        let mut tap = Tap(point(&[]));
+        for (i, octets) in packets.iter().enumerate() {
+            tap.packet(i as i64, &datagram(5060, octets, i % 2 == 0));
+            tap.packet(i as i64, octets);
+        }
+        prop_assert!(tap.told().is_empty());
+    }
+}

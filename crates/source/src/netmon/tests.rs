@@ -158,8 +158,8 @@ fn a_false_table_is_refused_or_read_as_far_as_it_goes() {
     let outcome = read(&file);
     assert_eq!(
         (outcome.packets.len(), outcome.warnings[1].0),
-        (4, "source.damaged"),
-        "what looks like frames"
+        (4, "source.truncated"),
+        "the table makes no frame"
     );
     assert_eq!(read(&whole[..127]).error.unwrap().reason, Reason::Truncated);
 }

@@ -93,10 +93,10 @@ impl Input {
         Self::unpack(Counted(file, Arc::clone(&tally)), tally, watch)
     }
 
-    /// Octets in memory, which nobody else changes.
+    /// Octets in memory, which nobody else changes; like those of a pipe, or as if they could be read at any place.
     #[cfg(feature = "fuzz")]
-    pub(crate) fn memory(octets: &[u8]) -> Self {
-        Self { tally: Arc::default(), watch: None, packed: false, memory: Some(octets.into()) }
+    pub(crate) fn in_memory(at_any_place: Option<&[u8]>) -> Self {
+        Self { tally: Arc::default(), watch: None, packed: false, memory: at_any_place.map(Into::into) }
     }
 
     fn unpack<R: Read + Send + 'static>(

@@ -27,6 +27,23 @@ pub(crate) fn is_version_2(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|b| b >> 6 == 2)
 }
 
+/// Octets of the header with CSRC list and extension: what SRTP leaves in the clear (RFC 3711, 3.1). `None` when it
+/// isn't version 2 or isn't whole.
+#[inline]
+pub(crate) fn header_length(datagram: &[u8]) -> Option<usize> {
+    let flags = *datagram.first_chunk::<HEADER>()?.first()?;
+    if flags >> 6 != 2 {
+        return None;
+    }
+    let mut offset = HEADER + 4 * usize::from(flags & 0x0f);
+    if flags & 0x10 != 0 {
+        // 5.3.1: 16 bits of profile, 16 bits of length in words.
+        let [_, _, high, low] = *datagram.get(offset..)?.first_chunk::<4>()?;
+        offset += 4 + 4 * usize::from(u16::from_be_bytes([high, low]));
+    }
+    (offset <= datagram.len()).then_some(offset)
+}
+
 impl<'a> Packet<'a> {
     /// Reads a datagram. `None` when it isn't version 2 or its header isn't whole. That the addresses are known from
     /// SDP is what makes it RTP; the format itself has no mark of its own.
@@ -34,16 +51,7 @@ impl<'a> Packet<'a> {
     pub(crate) fn parse(datagram: &'a [u8]) -> Option<Self> {
         let (header, _) = datagram.split_first_chunk::<HEADER>()?;
         let [flags, type_octet, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] = *header;
-        if flags >> 6 != 2 {
-            return None;
-        }
-        let mut offset = HEADER + 4 * usize::from(flags & 0x0f);
-        if flags & 0x10 != 0 {
-            // 5.3.1: 16 bits of profile, 16 bits of length in words.
-            let [_, _, high, low] = *datagram.get(offset..)?.first_chunk::<4>()?;
-            offset += 4 + 4 * usize::from(u16::from_be_bytes([high, low]));
-        }
-        let mut payload = datagram.get(offset..)?;
+        let mut payload = datagram.get(header_length(datagram)?..)?;
         if flags & 0x20 != 0
             && let Some(padding) = payload.last()
         {

@@ -37,6 +37,8 @@ const TARGETS: &[Target] = &[
     ("rtp", fuzz::rtp),
     ("tunnel", fuzz::tunnel),
     ("rtcp", fuzz::rtcp),
+    ("srtp", fuzz::srtp),
+    ("red", fuzz::red),
     ("dtmf", fuzz::dtmf),
     ("sms", fuzz::sms),
     ("gsm7", fuzz::gsm7),

@@ -79,6 +79,10 @@ counters! {
     Rtp => "rtp.packets",
     /// RTCP packets of a known call.
     Rtcp => "rtcp.packets",
+    /// Selected SRTP packets opened with keys from the signalling, for the listening copy.
+    SrtpOpened => "srtp.opened",
+    /// Selected SRTP packets that no known key opens: kept as they came.
+    SrtpClosed => "srtp.closed",
     /// Media packets of a call that no task selects: dropped in the core.
     MediaUnselected => "drop.media_unselected",
     /// Signalling messages of a call that no task selects: dropped in the core.

@@ -11,7 +11,8 @@ use std::hint::black_box;
 pub use state::{fragments, point, sessions, tcp, web};
 
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport, tunnel,
+    Framing, dns, dtmf, gsm7, http, ip, link, quic, red, rtcp, rtp, sdes, sdp, sip, smpp, sms, srtp, tls,
+    transport, tunnel,
 };
 use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target};
 use crate::keyword::{self, Keywords};
@@ -92,6 +93,26 @@ pub fn sdp(octets: &[u8]) {
 pub fn rtp(octets: &[u8]) {
     if let Some(packet) = rtp::Packet::parse(octets) {
         assert!(packet.payload.len() + 12 <= octets.len());
+    }
+}
+
+/// SRTP: an octet for how long the `a=crypto` value is, the value, a packet.
+pub fn srtp(octets: &[u8]) {
+    let Some((length, rest)) = octets.split_first() else { return };
+    let Some((value, datagram)) = rest.split_at_checked(usize::from(*length)) else { return };
+    let mut out = Vec::new();
+    for crypto in sdes::Crypto::parse(value) {
+        let Some(keys) = srtp::Keys::derive(&crypto, 0) else { continue };
+        if keys.unprotect(datagram, 0..2, &mut out).is_some() {
+            assert!(out.len() <= datagram.len());
+        }
+    }
+}
+
+/// Redundant audio.
+pub fn red(octets: &[u8]) {
+    if let Some((payload_type, primary)) = red::primary(octets) {
+        assert!(payload_type < 128 && primary.len() < octets.len());
     }
 }
 

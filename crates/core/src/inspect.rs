@@ -121,6 +121,8 @@ impl Observer for Teller {
             "final_status": call.final_status, "transports": transports,
         }));
         for s in &call.streams {
+            let known = call.protections.as_deref();
+            let (protection, quality) = (s.protection(known, false), s.quality(s.is_readable(known)));
             let payload = match &s.encoding {
                 Encoding::Pcmu => "PCMU",
                 Encoding::Pcma => "PCMA",
@@ -133,6 +135,9 @@ impl Observer for Teller {
                 "kind": "stream", "src": s.src.ip.to_string(), "sport": s.src.port, "dst": s.dst.ip.to_string(),
                 "dport": s.dst.port, "ssrc": format!("{:#010x}", s.ssrc), "payload": payload, "packets": s.seen,
                 "lost": s.expected.saturating_sub(s.seen), "call_id": call.call_id.text(),
+                "attribution": s.attribution.name(), "protection": protection.name(), "jitter_ms": quality.jitter_ms,
+                "late": quality.late, "reordered": quality.reordered, "silences": quality.silences,
+                "mos": quality.mos, "drift_ppm": quality.drift_ppm,
             }));
         }
     }

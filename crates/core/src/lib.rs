@@ -17,6 +17,7 @@ mod config;
 mod copies;
 mod counters;
 mod decode;
+mod emodel;
 mod error;
 mod identifier;
 mod keyword;

@@ -12,8 +12,8 @@ use crate::identifier::NumberingPlans;
 use crate::matching::{Index, Match, Resume, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
-    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role, Service, Side,
-    StreamReport, TaskId,
+    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Protection, Role,
+    Service, Side, StreamReport, TaskId,
 };
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
@@ -38,6 +38,7 @@ impl Point {
             counters: Counters::default(),
             copies: Copies::default(),
             out: VecDeque::new(),
+            opened: Vec::new(),
         };
         Self { head: config.head, config, sessions: Sessions::new(), release }
     }
@@ -128,6 +129,8 @@ struct Release {
     counters: Counters,
     copies: Copies,
     out: VecDeque<Product>,
+    /// The last packet of SRTP that was opened. Only packets of selected calls are.
+    opened: Vec<u8>,
 }
 
 impl Release {
@@ -209,6 +212,9 @@ impl Release {
             duplicates: s.duplicates,
             first: s.first,
             last: s.last,
+            attribution: s.attribution,
+            protection: s.protection(call.protections.as_deref(), false),
+            quality: s.quality(s.is_readable(call.protections.as_deref())),
         });
         self.out.push_back(Product::CallClosed(Box::new(CallClosed {
             task: found.task(),
@@ -291,22 +297,40 @@ impl Observer for Release {
         if self.is_copy(seen, "") {
             return;
         }
+        if !call.selection.iter().any(|m| m.content()) {
+            return;
+        }
+        let mut opened = std::mem::take(&mut self.opened);
+        let protection = call.open(stream, seen.payload, &mut opened);
+        let clear = (protection == Protection::SdesDecrypted).then(|| rtp::Packet::parse(&opened)).flatten();
+        match protection {
+            Protection::None => {}
+            Protection::SdesDecrypted => self.counters.count(Counter::SrtpOpened),
+            Protection::SdesFailed | Protection::DtlsSrtp | Protection::Unknown => {
+                self.counters.count(Counter::SrtpClosed);
+            }
+        }
         let Some(s) = call.streams.get(stream) else { return };
+        let carried = s.carried(packet.payload_type, clear.as_ref().map_or(packet.payload, |c| c.payload));
+        let octets = seen.packet.map_or(seen.payload, |p| p.data);
         for found in call.selection.iter().filter(|m| m.content()) {
-            let octets = seen.packet.map_or(seen.payload, |p| p.data);
             let kind = CcKind::Rtp(Audio {
                 side: s.side,
                 stream: stream as u16,
                 ssrc: s.ssrc,
                 sequence: packet.sequence,
                 timestamp: packet.timestamp,
-                clock: s.clock,
-                payload_type: packet.payload_type,
-                encoding: s.encoding.clone(),
-                payload: place(octets, packet.payload),
+                clock: carried.clock,
+                payload_type: carried.payload_type,
+                encoding: carried.encoding.clone(),
+                format: carried.format,
+                protection,
+                payload: if clear.is_some() { (0, 0) } else { place(octets, carried.payload) },
+                clear: clear.is_some().then(|| Pii(carried.payload.to_vec())),
             });
             self.cc(found, seen, kind);
         }
+        self.opened = opened;
     }
 
     fn rtcp(&mut self, call: &mut Call, _: Side, seen: &Seen<'_>) {

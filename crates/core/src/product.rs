@@ -1,6 +1,8 @@
 //! What a match releases: facts (IRI), content (CC), call records. Each constructor takes a [`Match`], and only the
 //! matcher makes one. The first copy of a packet's octets that this program makes is the one in [`Cc::new`].
 
+mod media;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,6 +10,8 @@ use std::sync::Arc;
 use crate::matching::Match;
 use crate::packet::{Endpoint, LinkType, Seen, Time};
 use crate::redact::Pii;
+
+pub use self::media::{Attribution, Format, Packing, Protection, Quality};
 
 /// Index of an admitted task within its point, in order of admission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -309,8 +313,14 @@ pub struct Audio {
     pub payload_type: u8,
     /// Encoding.
     pub encoding: Encoding,
+    /// What else the session description says of the encoding.
+    pub format: Format,
+    /// Whether it is protected.
+    pub protection: Protection,
     /// Where the payload stands in [`Cc::octets`]: offset and length.
     pub payload: (u32, u32),
+    /// The payload as it was before protection, when `protection` says that it could be read.
+    pub clear: Option<Pii<Vec<u8>>>,
 }
 
 /// What a piece of content is.
@@ -402,6 +412,12 @@ pub struct StreamReport {
     pub first: Time,
     /// Last packet.
     pub last: Time,
+    /// How surely it belongs to the call.
+    pub attribution: Attribution,
+    /// Whether it is protected.
+    pub protection: Protection,
+    /// How well it was received.
+    pub quality: Quality,
 }
 
 /// A selected call has left the tables: the recorder closes its recording with this.

@@ -13,6 +13,7 @@ pub(crate) mod ip;
 pub(crate) mod link;
 pub(crate) mod name;
 pub(crate) mod quic;
+pub(crate) mod red;
 pub(crate) mod rtcp;
 pub(crate) mod rtp;
 pub(crate) mod sdes;

@@ -207,11 +207,16 @@ mod tests {
         else {
             panic!("one key")
         };
-        assert_eq!((one.suite, one.mki, one.key().len(), one.salt().len()), (Suite::AesCm128Sha1_80, 4, 16, 14));
+        assert_eq!(
+            (one.suite, one.mki, one.key().len(), one.salt().len()),
+            (Suite::AesCm128Sha1_80, 4, 16, 14)
+        );
         assert_eq!(&one.key()[..6], b"YS___s");
-        let two = format!("2 F8_128_HMAC_SHA1_80 inline:{KEY}|2^20|1:4;inline:{KEY}|2^20|2:4 FEC_ORDER=FEC_SRTP");
+        let two =
+            format!("2 F8_128_HMAC_SHA1_80 inline:{KEY}|2^20|1:4;inline:{KEY}|2^20|2:4 FEC_ORDER=FEC_SRTP");
         assert_eq!(Crypto::parse(two.as_bytes()).len(), 2);
-        let all = format!("1 AES_CM_128_HMAC_SHA1_32 inline:{KEY} KDR=3 UNENCRYPTED_SRTP UNAUTHENTICATED_SRTP");
+        let all =
+            format!("1 AES_CM_128_HMAC_SHA1_32 inline:{KEY} KDR=3 UNENCRYPTED_SRTP UNAUTHENTICATED_SRTP");
         let [all] = &Crypto::parse(all.as_bytes())[..] else { panic!("one key") };
         assert_eq!((all.rate, all.unencrypted, all.unauthenticated, all.mki), (Some(3), true, true, 0));
     }

@@ -18,6 +18,9 @@ pub(crate) const MAX_FORMATS: usize = 64;
 /// Most ICE candidates read of one media description (RFC 8839).
 pub(crate) const MAX_CANDIDATES: usize = 16;
 
+/// Most `a=crypto` lines read of one media description. There are nine suites.
+pub(crate) const MAX_CRYPTO: usize = 9;
+
 /// What a side is ready to do (RFC 3264, 5.1). Hold is `sendonly` or `inactive` (8.4).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Direction {
@@ -35,6 +38,7 @@ pub(crate) struct RtpMap<'a> {
     pub(crate) encoding: &'a [u8],
     /// RTP clock, Hz.
     pub(crate) clock: u32,
+    pub(crate) channels: u8,
 }
 
 /// One media description: an `m=` line and what follows it.
@@ -59,9 +63,20 @@ pub(crate) struct Media<'a> {
     pub(crate) rtcp_mux: bool,
     /// Addresses of ICE candidates over UDP with the component they are for: 1 RTP, 2 RTCP.
     pub(crate) candidates: SmallVec<[(u8, Endpoint); 1]>,
+    /// `a=fmtp`: payload type and parameters.
+    pub(crate) fmtp: SmallVec<[(u8, &'a [u8]); 2]>,
+    /// `a=crypto` (RFC 4568), as written.
+    pub(crate) crypto: SmallVec<[&'a [u8]; 1]>,
+    /// `a=fingerprint` here or for the session: keys come by DTLS (RFC 5763).
+    pub(crate) fingerprint: bool,
 }
 
 impl Media<'_> {
+    /// Whether its profile is one of SRTP: `RTP/SAVP`, `RTP/SAVPF`, `UDP/TLS/RTP/SAVP`, `UDP/TLS/RTP/SAVPF`.
+    pub(crate) fn is_secure(&self) -> bool {
+        memchr::memmem::find(self.proto, b"RTP/SAVP").is_some()
+    }
+
     /// Whether it is carried by RTP or SRTP over UDP.
     pub(crate) fn is_rtp(&self) -> bool {
         memchr::memmem::find(self.proto, b"RTP/").is_some() && !self.proto.starts_with(b"TCP/")
@@ -88,7 +103,7 @@ impl<'a> Session<'a> {
             return None;
         }
         let mut session = Self::default();
-        let (mut connection, mut direction) = (None, Direction::SendRecv);
+        let (mut connection, mut direction, mut fingerprint) = (None, Direction::SendRecv, false);
         let mut start = 0;
         for end in memchr_iter(b'\n', octets).chain([octets.len()]) {
             let line = trim(octets.get(start..end).unwrap_or_default());
@@ -100,7 +115,7 @@ impl<'a> Session<'a> {
                     session.dropped = true;
                     break;
                 }
-                let mut media = Media { direction, connection, ..Media::default() };
+                let mut media = Media { direction, connection, fingerprint, ..Media::default() };
                 session.dropped |= media_line(value, &mut media);
                 session.media.push(media);
                 continue;
@@ -115,6 +130,7 @@ impl<'a> Session<'a> {
                     session.version = version.unwrap_or_default();
                 }
                 (b'a', Some(media)) => session.dropped |= attribute(value, media),
+                (b'a', None) if value.starts_with(b"fingerprint:") => fingerprint = true,
                 (b'a', None) => direction = direction_of(value).unwrap_or(direction),
                 _ => {}
             }
@@ -149,6 +165,21 @@ fn attribute<'a>(value: &'a [u8], media: &mut Media<'a>) -> bool {
             media.rtpmap.extend(rtpmap(trim(rest)));
         }
         b"rtcp-mux" => media.rtcp_mux = true,
+        [b'f', b'm', b't', b'p', b':', rest @ ..] => {
+            if media.fmtp.len() == MAX_FORMATS {
+                return true;
+            }
+            media.fmtp.extend(fmtp(trim(rest)));
+        }
+        [b'c', b'r', b'y', b'p', b't', b'o', b':', rest @ ..] => {
+            if media.crypto.len() == MAX_CRYPTO {
+                return true;
+            }
+            media.crypto.push(trim(rest));
+        }
+        [b'f', b'i', b'n', b'g', b'e', b'r', b'p', b'r', b'i', b'n', b't', b':', ..] => {
+            media.fingerprint = true;
+        }
         [b'r', b't', b'c', b'p', b':', rest @ ..] => {
             let mut fields = trim(rest).splitn(2, |b| *b == b' ');
             if let Some(port) = fields.next().and_then(number) {
@@ -182,11 +213,19 @@ fn rtpmap(value: &[u8]) -> Option<RtpMap<'_>> {
     let (payload_type, rest) = value.split_at(value.iter().position(|b| *b == b' ')?);
     let mut fields = trim(rest).split(|b| *b == b'/');
     let (encoding, clock) = (fields.next()?, fields.next().and_then(number));
+    let channels = fields.next().and_then(number).unwrap_or(1);
     Some(RtpMap {
         payload_type: number(payload_type).filter(|pt| *pt < 128)?,
         encoding,
         clock: clock.unwrap_or(8000),
+        channels,
     })
+}
+
+/// `97 octet-align=1; mode-set=0,2`.
+fn fmtp(value: &[u8]) -> Option<(u8, &[u8])> {
+    let (payload_type, rest) = value.split_at(value.iter().position(|b| *b == b' ')?);
+    Some((number(payload_type).filter(|pt| *pt < 128)?, trim(rest)))
 }
 
 /// `IN IP4 192.0.2.1/127`.
@@ -275,7 +314,10 @@ mod tests {
         assert_eq!(audio.direction, Direction::SendOnly, "from the session");
         assert_eq!(audio.connection, Some(IpAddr::from([192, 0, 2, 1])));
         assert_eq!(audio.rtcp, Some((53020, Some(IpAddr::from([198, 51, 100, 7])))));
-        assert_eq!(audio.rtpmap[0], RtpMap { payload_type: 97, encoding: b"AMR-WB", clock: 16000 });
+        assert_eq!(
+            audio.rtpmap[0],
+            RtpMap { payload_type: 97, encoding: b"AMR-WB", clock: 16000, channels: 1 }
+        );
         let candidate = Endpoint { ip: IpAddr::from([203, 0, 113, 1]), port: 777 };
         assert_eq!(audio.candidates.as_slice(), [(2, candidate)], "UDP only");
         assert_eq!((video.port, video.direction), (0, Direction::SendOnly));

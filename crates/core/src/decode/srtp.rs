@@ -123,7 +123,8 @@ impl Keys {
             _ if crypto.unencrypted => Cipher::Null,
             Suite::F8_128Sha1_80 => {
                 let mask = salt.iter().copied().chain(std::iter::repeat(0x55));
-                let masked: Zeroizing<Vec<u8>> = Zeroizing::new(key.iter().zip(mask).map(|(k, m)| k ^ m).collect());
+                let masked: Zeroizing<Vec<u8>> =
+                    Zeroizing::new(key.iter().zip(mask).map(|(k, m)| k ^ m).collect());
                 Cipher::F8(Aes::new(key)?, Aes::new(&masked)?)
             }
             _ => Cipher::CounterMode(Aes::new(key)?),
@@ -216,7 +217,11 @@ impl Keys {
 
 /// Octets on the left of 128 bits.
 fn left(octets: &[u8]) -> u128 {
-    octets.iter().take(BLOCK).fold((0, 120_u32), |(sum, shift), b| (sum | u128::from(*b) << shift, shift.saturating_sub(8))).0
+    octets
+        .iter()
+        .take(BLOCK)
+        .fold((0, 120_u32), |(sum, shift), b| (sum | u128::from(*b) << shift, shift.saturating_sub(8)))
+        .0
 }
 
 fn ssrc_of(header: &[u8; 12]) -> u32 {
@@ -232,3 +237,5 @@ fn index_of(header: &[u8; 12], roc: u32) -> u64 {
 #[cfg(test)]
 #[path = "srtp_tests.rs"]
 mod tests;
+#[cfg(test)]
+pub(crate) use self::tests::protect;

@@ -66,11 +66,13 @@ fn p37_key_stream_of_rfc_3711() {
     let iv = left(&hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000"));
     let mut stream = vec![0; 0x1_0000 * 16 / 16];
     aes.counter_mode(iv, &mut stream);
-    let first = "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
+    let first =
+        "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
     assert_eq!(stream[..48], hex(first));
     let mut late = vec![0; 48];
     aes.counter_mode(iv + 0xfeff, &mut late);
-    let last = "EC8CDF7398607CB0F2D21675EA9EA1E4 362B7C3C6773516318A077D7FC5073AE 6A2CC3787889374FBEB4C81B17BA6C44";
+    let last =
+        "EC8CDF7398607CB0F2D21675EA9EA1E4 362B7C3C6773516318A077D7FC5073AE 6A2CC3787889374FBEB4C81B17BA6C44";
     assert_eq!(late, hex(last));
 }
 
@@ -115,7 +117,9 @@ fn p37_whole_packets_as_libsrtp_has_them() {
 /// RFC 7714, 16.1.1 and 16.2.1, with session keys.
 #[test]
 fn p37_gcm_of_rfc_7714() {
-    let clear = hex("8040f17b8041f8d35501a0b247616c6c696120657374206f6d6e69732064697669736120696e207061727465732074726573");
+    let clear = hex(
+        "8040f17b8041f8d35501a0b247616c6c696120657374206f6d6e69732064697669736120696e207061727465732074726573",
+    );
     let key = hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
     for (suite, packet) in [
         (
@@ -139,7 +143,7 @@ fn p37_gcm_of_rfc_7714() {
 }
 
 /// The other way round, for tests: what a sender does in counter mode.
-fn protect(crypto: &Crypto, clear: &[u8], roc: u32, mki: &[u8]) -> Vec<u8> {
+pub(crate) fn protect(crypto: &Crypto, clear: &[u8], roc: u32, mki: &[u8]) -> Vec<u8> {
     let keys = Keys::derive(crypto, u64::from(roc) << 16).expect("keys");
     let mut packet = clear.to_vec();
     let fixed: [u8; 12] = *clear.first_chunk().expect("a header");

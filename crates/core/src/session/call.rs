@@ -6,6 +6,8 @@
 mod call_id;
 mod dialogs;
 mod media;
+mod protection;
+mod quality;
 mod reading;
 mod state;
 mod stream;
@@ -20,6 +22,7 @@ use smallvec::SmallVec;
 use self::call_id::CallId;
 use self::dialogs::Dialogs;
 use self::media::{Described, Media};
+use self::protection::Protections;
 pub(crate) use self::state::CallState;
 use self::state::{Event, transition};
 pub(crate) use self::stream::Stream;
@@ -30,7 +33,7 @@ use crate::decode::sip::{self, Method};
 use crate::decode::{rtcp, rtp};
 use crate::matching::Selection;
 use crate::packet::{Endpoint, Seen, Time, Transport};
-use crate::product::{EndReason, Party, Role, Side};
+use crate::product::{Attribution, EndReason, Party, Protection, Role, Side};
 
 /// How long a call that has ended is kept for what comes late: BYE is retransmitted for up to 32 s (RFC 3261, 17.1.2),
 /// but its first answer and the last RTP packets come within a second or two; ten leaves room for a slow path.
@@ -94,6 +97,8 @@ pub(crate) struct Call {
     pub(crate) dst: Endpoint,
     /// Media streams in order of first packet (bounded).
     pub(crate) streams: Vec<Stream>,
+    /// Only calls with SRTP have any.
+    pub(crate) protections: Option<Box<Protections>>,
     described: Described,
 }
 
@@ -145,7 +150,16 @@ impl Call {
             src,
             dst,
             streams: Vec::new(),
+            protections: None,
             described: Described::default(),
+        }
+    }
+
+    /// Opens a packet of a stream, if it is protected and its keys are known: see [`Stream::open`].
+    pub(crate) fn open(&mut self, stream: usize, datagram: &[u8], out: &mut Vec<u8>) -> Protection {
+        match (&self.protections, self.streams.get_mut(stream)) {
+            (Some(known), Some(stream)) => stream.open(known, datagram, out),
+            _ => Protection::None,
         }
     }
 
@@ -351,17 +365,23 @@ impl Calls {
                 return true;
             }
             None => {
-                let (encoding, clock) = self.media.payload(&call.described, binding, packet.payload_type);
-                call.streams.push(Stream::new(seen, side, &packet, encoding, clock));
+                let known = &call.described;
+                let both = known.announces(seen.src) && known.announces(seen.dst);
+                let attribution = if both { Attribution::Announced } else { Attribution::Learned };
+                let payload = self.media.payload(known, binding, packet.payload_type);
+                let mut stream = Stream::new(seen, side, &packet, payload, attribution);
+                stream.primary = self.media.primary(known, binding, &stream, &packet);
+                call.streams.push(stream);
                 call.streams.len() - 1
             }
         };
         call.inner.last_stream = index;
         if let Some(stream) = call.streams.get_mut(index) {
             if stream.payload_type != packet.payload_type {
-                (stream.encoding, stream.clock) =
+                (stream.encoding, stream.clock, stream.format) =
                     self.media.payload(&call.described, binding, packet.payload_type);
                 stream.payload_type = packet.payload_type;
+                stream.primary = self.media.primary(&call.described, binding, stream, &packet);
             }
             stream.packet(&packet, seen.ts);
         }

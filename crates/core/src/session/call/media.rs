@@ -6,10 +6,11 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use super::stream::{Codec as StreamCodec, Stream};
 use super::table::CallRef;
-use crate::decode::sdp;
+use crate::decode::{red, rtp, sdp};
 use crate::packet::Endpoint;
-use crate::product::{Encoding, Side};
+use crate::product::{Encoding, Format, Packing, Side};
 
 /// Most media addresses of one call. Audio and video on both sides of three hops with a change each make 24; ICE adds
 /// some for each. When full, the first ones go: the newest offer is what the call uses.
@@ -55,6 +56,7 @@ struct Codec {
     payload_type: u8,
     encoding: Encoding,
     clock: u32,
+    format: Format,
 }
 
 /// Where an address leads.
@@ -88,6 +90,11 @@ pub(super) struct Outcome {
 }
 
 impl Described {
+    /// Whether a session description announced the address.
+    pub(super) fn announces(&self, at: Endpoint) -> bool {
+        self.addresses.contains(&Address::from(at))
+    }
+
     /// Whether media may be silent because it was asked to be (RFC 3264, 8.4).
     pub(super) fn on_hold(&self) -> bool {
         self.hold.contains(&true)
@@ -100,14 +107,38 @@ impl Described {
 
     /// Encoding and clock of a payload type: as the receiver of the packet described it, since an offer or answer says
     /// what its sender wants to receive (RFC 3264, 5.1); else as anybody in the call did, newest first.
-    fn dynamic(&self, binding: Binding, payload_type: u8) -> Option<(Encoding, u32)> {
+    fn dynamic(&self, binding: Binding, payload_type: u8) -> Option<(Encoding, u32, Format)> {
         let own = self.sections.get(usize::from(binding.section));
         let codec = own
             .into_iter()
             .chain(self.sections.iter().rev())
             .find_map(|s| s.codecs.iter().find(|c| c.payload_type == payload_type))?;
-        Some((codec.encoding.clone(), codec.clock))
+        Some((codec.encoding.clone(), codec.clock, codec.format))
     }
+}
+
+/// What `a=rtpmap` and `a=fmtp` say of a payload type beside its encoding.
+fn format_of(media: &sdp::Media<'_>, map: &sdp::RtpMap<'_>) -> Format {
+    let text = media.fmtp.iter().find(|(pt, _)| *pt == map.payload_type).map_or(&b""[..], |(_, text)| text);
+    let mut format = Format { channels: map.channels, ..Format::default() };
+    if map.encoding.eq_ignore_ascii_case(b"red") {
+        // RFC 2198, 5: `121 0/5`, the primary first.
+        let first = text.split(|b| *b == b'/').next().and_then(|t| std::str::from_utf8(t).ok());
+        format.primary = first.and_then(|t| t.trim().parse().ok()).filter(|pt| *pt < 128);
+        return format;
+    }
+    for parameter in text.split(|b| *b == b';') {
+        let parameter = parameter.trim_ascii();
+        let Some(equals) = parameter.iter().position(|b| *b == b'=') else { continue };
+        let (name, value) = (&parameter[..equals], &parameter[equals + 1..]);
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if is("octet-align") && value == b"1" && format.packing != Packing::Other {
+            format.packing = Packing::OctetAligned;
+        } else if is("interleaving") || ((is("crc") || is("robust-sorting")) && value == b"1") {
+            format.packing = Packing::Other;
+        }
+    }
+    format
 }
 
 /// Addresses of all calls.
@@ -145,7 +176,7 @@ impl Media {
     ) -> Outcome {
         let mut done = Outcome::default();
         let mut hold = None;
-        for media in session.media.iter().filter(|m| m.is_rtp() && m.port != 0) {
+        for (n, media) in session.media.iter().enumerate().filter(|(_, m)| m.is_rtp() && m.port != 0) {
             let Some(ip) = media.connection else { continue };
             // RFC 2543's hold, which RFC 3264, 8.4 still allows to be received.
             let nowhere = ip.is_unspecified();
@@ -154,7 +185,11 @@ impl Media {
                 continue;
             }
             let rtp = Endpoint { ip, port: media.port };
-            let section = self.section(call, known, side, rtp, media, &mut done);
+            // BUNDLE (RFC 9143): several descriptions, one address, told apart by payload type (9.2).
+            let same =
+                |m: &&sdp::Media<'_>| m.is_rtp() && (m.connection, m.port) == (media.connection, media.port);
+            let bundled = session.media.iter().take(n).any(|m| same(&m));
+            let section = self.section(call, known, side, rtp, (media, bundled), &mut done);
             self.bind(call, known, rtp, section, false, &mut done);
             if let Some((port, ip_of_rtcp)) = media.rtcp.filter(|_| !media.rtcp_mux) {
                 let rtcp = Endpoint { ip: ip_of_rtcp.unwrap_or(ip), port };
@@ -182,7 +217,7 @@ impl Media {
         known: &mut Described,
         side: Side,
         rtp: Endpoint,
-        media: &sdp::Media<'_>,
+        (media, bundled): (&sdp::Media<'_>, bool),
         done: &mut Outcome,
     ) -> u8 {
         let bound = self.bindings.get(&Address::from(rtp)).filter(|b| b.call == call).map(|b| b.section);
@@ -190,13 +225,18 @@ impl Media {
         let mut codecs = SmallVec::new();
         for map in &media.rtpmap {
             let encoding = self.encoding(map.encoding);
-            codecs.push(Codec { payload_type: map.payload_type, encoding, clock: map.clock });
+            let format = format_of(media, map);
+            codecs.push(Codec { payload_type: map.payload_type, encoding, clock: map.clock, format });
         }
         let section = Section { side, codecs };
         if let Some(n) = bound
             && let Some(place) = known.sections.get_mut(usize::from(n))
         {
-            *place = section;
+            if bundled {
+                place.codecs.extend(section.codecs);
+            } else {
+                *place = section;
+            }
             return n;
         }
         if known.sections.len() < MAX_SECTIONS {
@@ -263,14 +303,35 @@ impl Media {
         known: &Described,
         binding: Binding,
         payload_type: u8,
-    ) -> (Encoding, u32) {
+    ) -> (Encoding, u32, Format) {
         if let Some(dynamic) = known.dynamic(binding, payload_type) {
             return dynamic;
         }
         match sdp::static_payload_type(payload_type) {
-            Some((name, clock)) => (self.encoding(name.as_bytes()), clock),
-            None => (Encoding::Unknown, 8000),
+            Some((name, clock)) => {
+                // RFC 3551, 4.5.11: payload type 10 is the one with two channels.
+                let channels = if payload_type == 10 { 2 } else { 1 };
+                (self.encoding(name.as_bytes()), clock, Format { channels, ..Format::default() })
+            }
+            None => (Encoding::Unknown, 8000, Format::default()),
         }
+    }
+
+    /// What a RED stream carries first: as its description says, else as the packet itself.
+    pub(super) fn primary(
+        &mut self,
+        known: &Described,
+        binding: Binding,
+        stream: &Stream,
+        packet: &rtp::Packet<'_>,
+    ) -> Option<StreamCodec> {
+        if !matches!(&stream.encoding, Encoding::Other(name) if &**name == "RED") {
+            return None;
+        }
+        let payload_type =
+            stream.format.primary.or_else(|| red::primary(packet.payload).map(|(pt, _)| pt))?;
+        let (encoding, clock, format) = self.payload(known, binding, payload_type);
+        Some(StreamCodec { payload_type, encoding, clock, format })
     }
 
     /// Encoding names are compared without case (RFC 4855, 3).

@@ -6,6 +6,7 @@ use hashbrown::DefaultHashBuilder;
 
 use super::Call;
 use super::media::Media;
+use super::protection::Protections;
 use super::state::{Event, is_retried};
 use super::table::CallRef;
 use crate::counters::Counter;
@@ -96,7 +97,7 @@ pub(super) fn describe(
     side: Side,
     out: &mut impl Observer,
 ) -> bool {
-    let (inner, described) = (&mut call.inner, &mut call.described);
+    let (inner, described, protections) = (&mut call.inner, &mut call.described, &mut call.protections);
     let mut changed = false;
     message.bodies(|content_type, body| {
         if !(content_type.is_empty() || sip::is_type(content_type, b"application/sdp")) {
@@ -110,6 +111,7 @@ pub(super) fn describe(
         *last = hash;
         let Some(session) = sdp::Session::parse(body) else { return };
         let outcome = media.describe(at, described, side, &session);
+        Protections::describe(protections, side, &session);
         changed |= outcome.changed;
         let dropped = outcome.dropped + u64::from(session.dropped);
         if dropped > 0 {

@@ -1,8 +1,10 @@
 //! One media stream and what its sequence numbers tell (RFC 3550, A.1 and A.3).
 
-use crate::decode::{dtmf, rtp};
+use super::protection::{Opener, Protections};
+use super::quality::{Arrival, Meter};
+use crate::decode::{dtmf, red, rtp};
 use crate::packet::{Endpoint, Seen, Time};
-use crate::product::{Encoding, Side};
+use crate::product::{Attribution, Encoding, Format, Protection, Quality, Side};
 
 /// A jump ahead by this many or more is a restart and not loss (RFC 3550, A.1, `MAX_DROPOUT`: one minute at 50 a
 /// second).
@@ -22,6 +24,10 @@ pub(crate) struct Stream {
     pub(crate) payload_type: u8,
     pub(crate) encoding: Encoding,
     pub(crate) clock: u32,
+    pub(crate) format: Format,
+    /// What a RED stream (RFC 2198) carries first.
+    pub(crate) primary: Option<Codec>,
+    pub(crate) attribution: Attribution,
     /// Packets that the sequence numbers say were sent, from first to last seen (RFC 3550 A.3).
     pub(crate) expected: u64,
     /// Packets seen without copies, and copies.
@@ -33,6 +39,25 @@ pub(crate) struct Stream {
     pub(crate) last: Time,
     sequence: Sequence,
     dtmf: dtmf::Detector,
+    meter: Meter,
+    opener: Option<Box<Opener>>,
+}
+
+/// A payload type and what it stands for.
+pub(crate) struct Codec {
+    pub(crate) payload_type: u8,
+    pub(crate) encoding: Encoding,
+    pub(crate) clock: u32,
+    pub(crate) format: Format,
+}
+
+/// What a packet carries once RED is taken off.
+pub(crate) struct Carried<'a, 'p> {
+    pub(crate) payload_type: u8,
+    pub(crate) encoding: &'a Encoding,
+    pub(crate) clock: u32,
+    pub(crate) format: Format,
+    pub(crate) payload: &'p [u8],
 }
 
 impl Stream {
@@ -41,8 +66,8 @@ impl Stream {
         seen: &Seen<'_>,
         side: Side,
         packet: &rtp::Packet<'_>,
-        encoding: Encoding,
-        clock: u32,
+        (encoding, clock, format): (Encoding, u32, Format),
+        attribution: Attribution,
     ) -> Self {
         Self {
             src: seen.src,
@@ -52,6 +77,9 @@ impl Stream {
             payload_type: packet.payload_type,
             encoding,
             clock,
+            format,
+            primary: None,
+            attribution,
             expected: 0,
             seen: 0,
             duplicates: 0,
@@ -60,20 +88,76 @@ impl Stream {
             last: seen.ts,
             sequence: Sequence::new(packet.sequence),
             dtmf: dtmf::Detector::default(),
+            meter: Meter::default(),
+            opener: None,
         }
+    }
+
+    /// What a packet carries: its payload, or what stands first in it.
+    pub(crate) fn carried<'p>(&self, payload_type: u8, payload: &'p [u8]) -> Carried<'_, 'p> {
+        if let Some(primary) = &self.primary
+            && let Some((payload_type, payload)) = red::primary(payload)
+            && payload_type == primary.payload_type
+        {
+            let Codec { encoding, clock, format, .. } = primary;
+            return Carried { payload_type, encoding, clock: *clock, format: *format, payload };
+        }
+        Carried { payload_type, encoding: &self.encoding, clock: self.clock, format: self.format, payload }
+    }
+
+    /// Opens a protected packet into `out`, if its keys are known. Says what it was; `out` holds the RTP packet only
+    /// when that is [`Protection::SdesDecrypted`].
+    pub(super) fn open(&mut self, known: &Protections, datagram: &[u8], out: &mut Vec<u8>) -> Protection {
+        let announced = known.announced(self.side, self.src, self.dst);
+        if announced != Protection::SdesDecrypted {
+            return announced;
+        }
+        let opener = self.opener.get_or_insert_default();
+        if opener.open(known, self.side, datagram, out) {
+            return Protection::SdesDecrypted;
+        }
+        self.protection(Some(known), true)
+    }
+
+    /// What the stream is, as far as anybody tried to open it. `failed`: the packet in question didn't open.
+    pub(crate) fn protection(&self, known: Option<&Protections>, failed: bool) -> Protection {
+        let Some(known) = known else { return Protection::None };
+        let announced = known.announced(self.side, self.src, self.dst);
+        let opener = self.opener.as_ref();
+        if announced != Protection::SdesDecrypted || !(failed || opener.is_some_and(|o| o.failed())) {
+            return announced;
+        }
+        if known.perhaps_clear(self.src, self.dst) && opener.is_some_and(|o| o.failed()) {
+            return Protection::None;
+        }
+        Protection::SdesFailed
+    }
+
+    /// Whether somebody with the keys that we have can listen to it.
+    pub(crate) fn is_readable(&self, known: Option<&Protections>) -> bool {
+        matches!(self.protection(known, false), Protection::None | Protection::SdesDecrypted)
+    }
+
+    /// How well the stream was received. `readable`: it could be listened to.
+    pub(crate) fn quality(&self, readable: bool) -> Quality {
+        let encoding = self.primary.as_ref().map_or(&self.encoding, |primary| &primary.encoding);
+        self.meter.quality(encoding, readable, self.expected, self.seen)
     }
 
     /// Takes a packet into the statistics.
     #[inline]
     pub(super) fn packet(&mut self, packet: &rtp::Packet<'_>, ts: Time) {
-        if self.sequence.packet(packet.sequence) {
-            self.seen += 1;
-        } else {
+        let arrival = self.sequence.packet(packet.sequence);
+        if arrival == Arrival::Copy {
             self.duplicates += 1;
+        } else {
+            self.seen += 1;
         }
+        let event = self.encoding == Encoding::TelephoneEvent;
+        self.meter.packet(ts, packet.timestamp, self.clock, arrival, event);
         self.expected = self.sequence.expected();
         self.last = self.last.max(ts);
-        if self.encoding == Encoding::TelephoneEvent
+        if event
             && let Some(event) = dtmf::Payload::parse(packet.payload)
             && self.dtmf.packet(packet.timestamp, event).is_some()
         {
@@ -105,23 +189,19 @@ impl Sequence {
         Self { base: first, highest: first, window: 0, before: 0, next_of_restart: None }
     }
 
-    /// Takes a packet in; `false` when it is a copy.
+    /// Takes a packet in and says what it is by its number.
     #[inline]
-    fn packet(&mut self, sequence: u16) -> bool {
+    fn packet(&mut self, sequence: u16) -> Arrival {
         let ahead = sequence.wrapping_sub(self.highest as u16);
         if ahead != 0 && ahead < MAX_DROPOUT {
             self.highest += u64::from(ahead);
             self.window = if ahead < WINDOW { self.window << ahead | 1 } else { 1 };
             self.next_of_restart = None;
-            return true;
+            return Arrival::Ahead(ahead);
         }
         let behind = ahead.wrapping_neg();
         if behind < WINDOW {
-            let bit = 1 << behind;
-            let copy = self.window & bit != 0;
-            self.window |= bit;
-            self.base = self.base.min(self.highest.saturating_sub(u64::from(behind)));
-            return !copy;
+            return self.behind(behind);
         }
         if self.next_of_restart == Some(sequence) {
             // The packet before was counted as one that didn't fit; now it is the first of this run.
@@ -133,7 +213,34 @@ impl Sequence {
             self.before += 1;
             self.next_of_restart = Some(sequence.wrapping_add(1));
         }
-        true
+        Arrival::Apart
+    }
+
+    /// A packet that is not further than the highest.
+    fn behind(&mut self, behind: u16) -> Arrival {
+        let bit = 1 << behind;
+        let copy = self.window & bit != 0;
+        self.window |= bit;
+        let number = self.highest.saturating_sub(u64::from(behind));
+        let base = self.base;
+        self.base = base.min(number);
+        // The very first packet finds its own number as the highest, and not yet seen.
+        if behind == 0 && !copy {
+            return Arrival::Ahead(1);
+        }
+        if copy {
+            return Arrival::Copy;
+        }
+        let newer_lost = behind > 0 && self.window & bit >> 1 == 0;
+        let older_lost = number > base && behind + 1 < WINDOW && self.window & bit << 1 == 0;
+        let runs = match (number < base, older_lost, newer_lost) {
+            // Older than all before: what is missing between the two is a run.
+            (true, _, lost) => i64::from(lost),
+            (false, true, true) => 1,
+            (false, false, false) => -1,
+            (false, ..) => 0,
+        };
+        Arrival::Behind { runs }
     }
 
     /// Packets sent, as far as the numbers tell.
@@ -147,7 +254,7 @@ impl Sequence {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Sequence;
+    use super::{Arrival, Sequence};
 
     /// Expected, seen, copies.
     fn count(numbers: impl IntoIterator<Item = u16>) -> (u64, u64, u64) {
@@ -155,7 +262,7 @@ mod tests {
         let mut sequence = Sequence::new(*numbers.peek().expect("one number"));
         let (mut seen, mut copies) = (0, 0);
         for n in numbers {
-            if sequence.packet(n) { seen += 1 } else { copies += 1 }
+            if sequence.packet(n) == Arrival::Copy { copies += 1 } else { seen += 1 }
         }
         (sequence.expected(), seen, copies)
     }
@@ -168,6 +275,24 @@ mod tests {
         assert_eq!(count([7, 9, 8, 10]), (4, 4, 0), "reordered");
         assert_eq!(count([8, 7, 9]), (3, 3, 0), "the first came second");
         assert_eq!(count([7, 8, 11]), (5, 3, 0), "two lost");
+    }
+
+    #[test]
+    fn runs_of_losses_shrink_fall_apart_and_close() {
+        let runs = |numbers: &[u16]| {
+            let mut sequence = Sequence::new(numbers[0]);
+            numbers.iter().fold(0, |runs, n| match sequence.packet(*n) {
+                Arrival::Ahead(n) => runs + i64::from(n > 1),
+                Arrival::Behind { runs: change } => runs + change,
+                Arrival::Copy | Arrival::Apart => runs,
+            })
+        };
+        assert_eq!(runs(&[1, 2, 3]), 0);
+        assert_eq!(runs(&[1, 5, 9]), 2);
+        assert_eq!(runs(&[1, 5, 3]), 2, "fallen in two");
+        assert_eq!(runs(&[1, 5, 3, 2, 4]), 0, "closed");
+        assert_eq!(runs(&[1, 5, 2]), 1, "shorter");
+        assert_eq!(runs(&[5, 4, 2]), 1, "older than the first");
     }
 
     #[test]

@@ -17,6 +17,10 @@ struct Recorder {
     told: Vec<String>,
     counted: Vec<(Counter, u64)>,
     streams: Vec<(Side, u64, u64, u64, Encoding, u64)>,
+    attributions: Vec<Attribution>,
+    protections: Vec<Protection>,
+    /// What each packet carried, once opened and without RED.
+    carried: Vec<(u8, Encoding, Vec<u8>)>,
 }
 
 impl Observer for Recorder {
@@ -25,7 +29,10 @@ impl Observer for Recorder {
             self.told.push(format!("{} {change:?}", call.call_id.text()));
         }
     }
-    fn rtp(&mut self, call: &mut Call, stream: usize, _: &rtp::Packet<'_>, _: &Seen<'_>) {
+    fn rtp(&mut self, call: &mut Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>) {
+        call.open(stream, seen.payload, &mut Vec::new());
+        let carried = call.streams[stream].carried(packet.payload_type, packet.payload);
+        self.carried.push((carried.payload_type, carried.encoding.clone(), carried.payload.to_vec()));
         let stream = &call.streams[stream];
         let name = match &stream.encoding {
             Encoding::Other(name) => name.to_string(),
@@ -50,6 +57,9 @@ impl Observer for Recorder {
         ));
         let numbers = |s: &Stream| (s.side, s.expected, s.seen, s.duplicates, s.encoding.clone(), s.events);
         self.streams.extend(call.streams.iter().map(numbers));
+        self.attributions.extend(call.streams.iter().map(|s| s.attribution));
+        let known = call.protections.as_deref();
+        self.protections.extend(call.streams.iter().map(|s| s.protection(known, false)));
     }
     fn text(&mut self, _: &Text<'_>, _: &Seen<'_>) {}
     fn name(&mut self, _: &mut Flow, _: NameVia, _: &str, _: &Seen<'_>) {}
@@ -539,3 +549,6 @@ proptest! {
         prop_assert!(tap.calls.table.first().is_none());
     }
 }
+
+#[path = "media_tests.rs"]
+mod media_tests;

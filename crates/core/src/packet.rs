@@ -99,6 +99,10 @@ pub enum Transport {
     Udp,
     /// RFC 9293.
     Tcp,
+    /// RFC 9260.
+    Sctp,
+    /// A signalling link of SS7 (Q.703): its messages have no IP address, so ends are the unspecified one.
+    Mtp,
 }
 
 impl Transport {
@@ -107,6 +111,8 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Sctp => "SCTP",
+            Self::Mtp => "MTP",
         }
     }
 }

@@ -57,6 +57,20 @@ pub enum Role {
     Originator,
     /// Destination address of a short message (TP-DA, SMPP `destination_addr`).
     Recipient,
+    /// Calling party number of ISUP (Q.763, 3.10).
+    CallingParty,
+    /// Called party number of ISUP (Q.763, 3.9), with the digits of later messages.
+    CalledParty,
+    /// Original called number of ISUP (Q.763, 3.39): whom the call was for before its first diversion.
+    OriginalCalled,
+    /// Redirecting number of ISUP (Q.763, 3.44): who diverted last.
+    Redirecting,
+    /// Redirection number of ISUP (Q.763, 3.46): to whom the call is diverted.
+    Redirection,
+    /// Connected number of ISUP (Q.763, 3.16): who answered.
+    Connected,
+    /// Generic number of ISUP (Q.763, 3.26): an additional calling, called or connected number.
+    GenericNumber,
 }
 
 impl Role {
@@ -73,6 +87,13 @@ impl Role {
             Self::HistoryInfo => "history_info",
             Self::Originator => "originator",
             Self::Recipient => "recipient",
+            Self::CallingParty => "calling_party",
+            Self::CalledParty => "called_party",
+            Self::OriginalCalled => "original_called",
+            Self::Redirecting => "redirecting",
+            Self::Redirection => "redirection",
+            Self::Connected => "connected",
+            Self::GenericNumber => "generic_number",
         }
     }
 }

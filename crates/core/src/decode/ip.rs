@@ -12,6 +12,7 @@ pub(crate) mod protocol {
     pub(crate) const UDP: u8 = 17;
     pub(crate) const IPV6: u8 = 41;
     pub(crate) const ESP: u8 = 50;
+    pub(crate) const SCTP: u8 = 132;
 }
 
 /// An IP packet, borrowed; padding behind its stated length is already cut off.

@@ -259,6 +259,8 @@ impl Calls {
         match seen.transport {
             Transport::Udp => call.udp = true,
             Transport::Tcp => call.tcp = true,
+            // No framing of SIP over these is read.
+            Transport::Sctp | Transport::Mtp => {}
         }
 
         let initial = method == Method::Invite && message.status().is_none() && message.to_tag.is_empty();

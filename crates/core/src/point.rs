@@ -11,12 +11,12 @@ use crate::identifier::NumberingPlans;
 use crate::matching::{Index, Match, Resume, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
-    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role, Service, Side,
+    Audio, CallClosed, Carrier, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role, Service, Side,
     StreamReport, TaskId,
 };
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
-use crate::session::call::Call;
+use crate::session::call::{Call, Signalling};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 use crate::task::{Kind, Task};
 
@@ -161,6 +161,43 @@ impl Release {
         self.out.push_back(Product::Cc(Box::new(Cc::new(found, seen, kind))));
     }
 
+    /// A signalling message of a call; `kind` is what its octets are as content.
+    fn signalled(&mut self, call: &mut Call, change: Change, kind: CcKind, seen: &Seen<'_>) {
+        self.lapse(call, seen.ts);
+        let before = call.selection.len();
+        let begun = match (change, call.signalling) {
+            (Change::Begin, Signalling::Sip) => "invite",
+            (Change::Begin, Signalling::Isup | Signalling::Bicc) => "initial_address",
+            _ => "selected",
+        };
+        self.select(call, seen, begun);
+        if call.selection.is_empty() {
+            self.counters.count(Counter::SignalUnselected);
+            return;
+        }
+        let mut selection = std::mem::take(&mut call.selection);
+        for (at, found) in selection.iter_mut().enumerate() {
+            let told = match change {
+                Change::Begin | Change::Nothing => None,
+                Change::Ringing => Some((IriType::Continue, "ringing")),
+                Change::Answer => Some((IriType::Continue, "answer")),
+                Change::Media => Some((IriType::Continue, "media")),
+                Change::End => Some((IriType::End, "end")),
+            };
+            // A match made by this very message has told its facts already; only an end is told again, as END.
+            if let Some((record, event)) = told.filter(|(record, _)| at < before || *record == IriType::End) {
+                let facts = facts_of(call, event, Some(seen));
+                self.iri(found, record, seen.ts, Service::Call, facts);
+                found.set_ended(record == IriType::End);
+            }
+            found.count_signal();
+            if found.content() {
+                self.cc(found, seen, kind.clone());
+            }
+        }
+        call.selection = selection;
+    }
+
     /// Ends the matches whose authority is over, by its window or its ceiling. Nothing is released after that moment.
     fn lapse(&mut self, call: &mut Call, now: Time) {
         if !self.index.any_suspended && self.index.first_end.is_none_or(|end| now < end) {
@@ -231,34 +268,11 @@ impl Release {
 
 impl Observer for Release {
     fn signal(&mut self, call: &mut Call, change: Change, _: &sip::Message<'_>, seen: &Seen<'_>) {
-        self.lapse(call, seen.ts);
-        let before = call.selection.len();
-        self.select(call, seen, if change == Change::Begin { "invite" } else { "selected" });
-        if call.selection.is_empty() {
-            self.counters.count(Counter::SignalUnselected);
-            return;
-        }
-        let mut selection = std::mem::take(&mut call.selection);
-        for (at, found) in selection.iter_mut().enumerate() {
-            let told = match change {
-                Change::Begin | Change::Nothing => None,
-                Change::Ringing => Some((IriType::Continue, "ringing")),
-                Change::Answer => Some((IriType::Continue, "answer")),
-                Change::Media => Some((IriType::Continue, "media")),
-                Change::End => Some((IriType::End, "end")),
-            };
-            // A match made by this very message has told its facts already; only an end is told again, as END.
-            if let Some((kind, event)) = told.filter(|(kind, _)| at < before || *kind == IriType::End) {
-                let facts = facts_of(call, event, Some(seen));
-                self.iri(found, kind, seen.ts, Service::Call, facts);
-                found.set_ended(kind == IriType::End);
-            }
-            found.count_signal();
-            if found.content() {
-                self.cc(found, seen, CcKind::Signal);
-            }
-        }
-        call.selection = selection;
+        self.signalled(call, change, CcKind::Signal, seen);
+    }
+
+    fn circuit(&mut self, call: &mut Call, change: Change, carrier: Carrier, seen: &Seen<'_>) {
+        self.signalled(call, change, CcKind::Circuit(carrier), seen);
     }
 
     fn rtp(&mut self, call: &mut Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>) {
@@ -440,6 +454,7 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
         event,
         parties: call.parties.to_vec(),
         call_id: Some(Pii(call.call_id.clone())),
+        via: (call.signalling != Signalling::Sip).then(|| call.signalling.name()),
         status: call.final_status,
         start: Some(call.start),
         ringing: call.ringing,
@@ -454,13 +469,14 @@ impl CallRecord {
     fn new(found: &Match, call: &mut Call, plans: &NumberingPlans) -> Self {
         let plan = plans.of(call.src.ip);
         let by_role = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| &*p.uri.0);
+        let first = |roles: &[Role]| roles.iter().find_map(|role| by_role(*role));
         let normal = |uri: Option<&str>| -> Pii<Box<str>> {
             let uri = uri.unwrap_or_default();
             Pii(plan.identity(uri).map_or_else(|| uri.into(), |identity| identity.text()))
         };
         // What the network vouches for counts more than what the caller says of itself.
-        let caller = normal(by_role(Role::PAssertedIdentity).or_else(|| by_role(Role::From)));
-        let callee = normal(by_role(Role::RequestUri).or_else(|| by_role(Role::To)));
+        let caller = normal(first(&[Role::PAssertedIdentity, Role::From, Role::CallingParty]));
+        let callee = normal(first(&[Role::RequestUri, Role::To, Role::CalledParty]));
         Self {
             task: found.task(),
             start: call.start,

@@ -334,11 +334,38 @@ pub struct Audio {
     pub payload: (u32, u32),
 }
 
+/// What carried a signalling message of a circuit, and so how its octets begin.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Carrier {
+    /// MTP level 3 on a link (Q.704).
+    Mtp3,
+    /// RFC 3331.
+    M2ua,
+    /// RFC 4666.
+    M3ua,
+    /// RFC 4165.
+    M2pa,
+}
+
+impl Carrier {
+    /// Stable name: Wireshark's for its dissector.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mtp3 => "mtp3",
+            Self::M2ua => "m2ua",
+            Self::M3ua => "m3ua",
+            Self::M2pa => "m2pa",
+        }
+    }
+}
+
 /// What a piece of content is.
 #[derive(Clone, Debug)]
 pub enum CcKind {
     /// A signalling message of a call.
     Signal,
+    /// A signalling message of a call on a circuit.
+    Circuit(Carrier),
     /// An RTP packet.
     Rtp(Audio),
     /// An RTCP packet.

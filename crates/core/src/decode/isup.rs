@@ -5,7 +5,7 @@ mod layout;
 mod number;
 
 pub(crate) use layout::MessageType;
-pub(crate) use number::{Nature, Number, Presentation};
+pub(crate) use number::{Nature, Number, text};
 
 use super::cursor::Cursor;
 use super::mtp3::Variant;

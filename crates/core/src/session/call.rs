@@ -3,6 +3,7 @@
 //! A call is an INVITE dialog set with one Call-ID. Every call of the network is followed, selected or not: a target's
 //! identity may come late, and a task may be admitted in mid-call. What is kept of a call is bounded, and no payload is.
 
+mod circuits;
 mod dialogs;
 mod media;
 mod reading;
@@ -15,6 +16,7 @@ use std::hash::BuildHasher;
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
+pub(crate) use self::circuits::{Circuits, Leg, Signalling};
 use self::dialogs::Dialogs;
 use self::media::{Described, Media};
 pub(crate) use self::state::CallState;
@@ -63,7 +65,9 @@ const MAX_STREAMS: usize = 64;
 /// One call: an INVITE dialog set with one Call-ID.
 #[expect(clippy::struct_field_names, reason = "`call_id` is SIP's own name")]
 pub(crate) struct Call {
+    /// SIP's Call-ID, or a name made of the circuit and the time.
     pub(crate) call_id: Box<str>,
+    pub(crate) signalling: Signalling,
     pub(crate) state: CallState,
     pub(crate) start: Time,
     pub(crate) ringing: Option<Time>,
@@ -112,6 +116,7 @@ impl Call {
     pub(crate) fn new(call_id: &str, start: Time, src: Endpoint, dst: Endpoint) -> Self {
         Self {
             call_id: call_id.into(),
+            signalling: Signalling::Sip,
             state: CallState::Trying,
             start,
             ringing: None,
@@ -275,6 +280,11 @@ impl Calls {
         }
 
         let dropped = reading::parties(call, message, initial || begun);
+        if dropped > 0 {
+            out.count(Counter::IdentitiesDropped, dropped);
+        }
+
+        let dropped = reading::isup(call, message);
         if dropped > 0 {
             out.count(Counter::IdentitiesDropped, dropped);
         }

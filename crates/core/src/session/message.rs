@@ -9,8 +9,10 @@ mod recent;
 
 use crate::counters::Counter;
 use crate::decode::sip::{self, Method};
+use crate::decode::map::{ForwardSm, Subscriber};
 use crate::decode::smpp;
 use crate::decode::sms::{self, Direction, Rp, Transfer, UserData};
+use crate::decode::tcap::Invoke;
 use crate::packet::{Seen, Time};
 use crate::product::{Party, Role};
 use crate::redact::Pii;
@@ -89,6 +91,42 @@ impl Messages {
             .chain(operation.recipients.iter().map(|address| party(Role::Recipient, address.text())))
             .collect();
         self.short(TextVia::Smpp, operation.direction, parties, operation.data, seen, out);
+    }
+
+    /// A MAP operation that carries a short message. The service centre is a party to no message; the mobile is one by
+    /// its number on the way to the centre, and on the way to it by the IMSI alone.
+    pub(crate) fn map(
+        &mut self,
+        invoke: &Invoke<'_>,
+        forward: &ForwardSm<'_>,
+        seen: &Seen<'_>,
+        out: &mut impl Observer,
+    ) {
+        // The addresses change at each signal transfer point, the transaction doesn't.
+        let copy = mark(&[b"map", invoke.transaction, &[invoke.id], forward.tpdu]);
+        if !self.recent.is_new(copy, seen.ts) {
+            out.count(Counter::MessagesRepeated, 1);
+            return;
+        }
+        let direction = forward.direction;
+        let (near, far) = match direction {
+            Direction::Submit => (Role::Originator, Role::Recipient),
+            Direction::Deliver => (Role::Recipient, Role::Originator),
+        };
+        let mut parties: Vec<Party> = match &forward.subscriber {
+            Subscriber::Number(number) => vec![party(near, number.clone())],
+            Subscriber::Imsi(imsi) => vec![party(near, format!("imsi:{imsi}"))],
+            Subscriber::Unnamed => Vec::new(),
+        };
+        let tpdu = match sms::transfer(forward.tpdu, direction) {
+            Some(Transfer::Message(tpdu)) => tpdu,
+            Some(Transfer::Other) => return,
+            None => return emit(TextVia::Map, &parties, None, seen, out),
+        };
+        if !tpdu.address.is_empty() {
+            parties.push(party(far, tpdu.address.text()));
+        }
+        self.short(TextVia::Map, direction, parties, tpdu.data, seen, out);
     }
 
     fn short(

@@ -11,16 +11,17 @@ mod expiry;
 mod fragments;
 pub(crate) mod message;
 pub(crate) mod quic;
+mod ss7;
 mod tcp;
 pub(crate) mod web;
 
 pub(crate) use demux::Sessions;
 
 use crate::counters::Counter;
-use crate::decode::{rtp, sip};
+use crate::decode::{isup, rtp, sip};
 use crate::matching::Selection;
 use crate::packet::{Endpoint, Seen, Time, Transport};
-use crate::product::{Party, Side};
+use crate::product::{Carrier, Party, Side};
 
 /// What changed in a call by one signalling message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +49,8 @@ pub(crate) enum TextVia {
     Ims,
     /// SMPP.
     Smpp,
+    /// MAP mo-ForwardSM and mt-ForwardSM (TS 29.002).
+    Map,
 }
 
 impl TextVia {
@@ -56,6 +59,7 @@ impl TextVia {
             Self::Sip => "sip",
             Self::Ims => "ims",
             Self::Smpp => "smpp",
+            Self::Map => "map",
         }
     }
 }
@@ -119,6 +123,10 @@ pub(crate) struct Flow {
 pub(crate) trait Observer {
     /// A signalling message of `call` was read and the call's facts brought up to date.
     fn signal(&mut self, call: &mut call::Call, change: Change, message: &sip::Message<'_>, seen: &Seen<'_>);
+    /// A message of a `call` on a circuit was read, as it came in `carrier`.
+    fn circuit(&mut self, _: &mut call::Call, _: Change, _carrier: Carrier, _: &Seen<'_>) {}
+    /// Any message of ISUP or BICC, of a known call or not.
+    fn isup(&mut self, _: &call::Leg, _: &isup::Message<'_>, _: &Seen<'_>) {}
     /// An RTP packet of `call`; `stream` is an index into `call.streams`, whose statistics already hold the packet.
     fn rtp(&mut self, call: &mut call::Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>);
     /// An RTCP packet of `call`, sent by `side`.
@@ -140,6 +148,7 @@ pub(crate) trait Observer {
 /// The tables that datagrams and streams both feed.
 pub(crate) struct Shared {
     calls: call::Calls,
+    circuits: call::Circuits,
     messages: message::Messages,
 }
 

@@ -1,3 +1,4 @@
+use super::number::Presentation;
 use super::*;
 use proptest::prelude::*;
 

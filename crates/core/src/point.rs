@@ -11,8 +11,8 @@ use crate::identifier::NumberingPlans;
 use crate::matching::{Index, Match, Resume, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
-    Audio, CallClosed, Carrier, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role, Service, Side,
-    StreamReport, TaskId,
+    Audio, CallClosed, CallRecord, Carrier, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role,
+    Service, Side, StreamReport, TaskId,
 };
 use crate::proof::Checkpoint;
 use crate::redact::Pii;

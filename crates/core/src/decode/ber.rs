@@ -47,7 +47,8 @@ fn within(octets: &[u8], depth: u8) -> Option<(Element<'_>, &[u8])> {
     };
     // Leading zeros are allowed (X.690, 8.1.3.5); a value beyond four octets' worth is in no packet.
     let (octets, rest) = rest.split_at_checked(length)?;
-    let length = octets.iter().try_fold(0_u32, |sum, octet| Some(sum.checked_mul(256)? | u32::from(*octet)))?;
+    let length =
+        octets.iter().try_fold(0_u32, |sum, octet| Some(sum.checked_mul(256)? | u32::from(*octet)))?;
     split(tag, rest, length as usize)
 }
 

@@ -130,6 +130,7 @@ impl<'a> Message<'a> {
     }
 
     /// The calling party number.
+    #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn calling(&self) -> Option<Number<'a>> {
         self.numbers().find(|(role, _)| *role == Role::CallingParty).map(|(_, number)| number)
     }

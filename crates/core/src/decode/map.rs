@@ -118,9 +118,7 @@ pub(crate) mod tests {
     /// A Begin with a short message; `version` 2 uses forwardSM for both ways.
     pub(crate) fn begin(direction: Direction, version: u8, tpdu: &[u8]) -> Vec<u8> {
         let (operation, destination, originator) = match direction {
-            Direction::Submit => {
-                (FORWARD_SM, built(SERVICE_CENTRE_ADDRESS, &CENTRE), built(MSISDN, &MOBILE))
-            }
+            Direction::Submit => (FORWARD_SM, built(SERVICE_CENTRE_ADDRESS, &CENTRE), built(MSISDN, &MOBILE)),
             Direction::Deliver => {
                 let operation = if version == 3 { MT_FORWARD_SM } else { FORWARD_SM };
                 (operation, built(IMSI, &IMSI_VALUE), built(SERVICE_CENTRE_ADDRESS, &CENTRE))

@@ -2,11 +2,6 @@
 
 use crate::packet::LinkType;
 
-/// Captures of signalling links (pcap registry of link types).
-const MTP2_WITH_PHDR: LinkType = LinkType(139);
-const MTP2: LinkType = LinkType(140);
-const MTP3: LinkType = LinkType(141);
-
 /// A length indicator of 63 says "63 or more" (Q.703, 2.3.3).
 const LENGTH_MAX: usize = 63;
 
@@ -67,9 +62,9 @@ pub(crate) struct Transfer<'a> {
 /// The message signal unit in a frame of a captured link. `None` for other links.
 pub(crate) fn link(kind: LinkType, frame: &[u8]) -> Option<&[u8]> {
     match kind {
-        MTP3 => Some(frame),
-        MTP2 => Some(level_2(frame, false)),
-        MTP2_WITH_PHDR => {
+        LinkType::MTP3 => Some(frame),
+        LinkType::MTP2 => Some(level_2(frame, false)),
+        LinkType::MTP2_WITH_PHDR => {
             // Direction, whether annex A (extended sequence numbers) is used, link number.
             let (header, frame) = frame.split_at_checked(4).unwrap_or_default();
             Some(level_2(frame, header.get(1) == Some(&1)))

@@ -121,7 +121,8 @@ pub(crate) mod tests {
             (read.data, read.segment),
             (&b"abc"[..], Some(Segment { first: true, remaining: 1, reference: 77 }))
         );
-        let long = [&[LUDT, 0, 15, 7, 0, 8, 0, 9, 0, 0, 0, 2, 0x42, 8, 2, 0x42, 6, 3, 0][..], b"abc"].concat();
+        let long =
+            [&[LUDT, 0, 15, 7, 0, 8, 0, 9, 0, 0, 0, 2, 0x42, 8, 2, 0x42, 6, 3, 0][..], b"abc"].concat();
         assert_eq!(unitdata(&long).map(|u| (u.data, u.called)), Some((&b"abc"[..], &[0x42, 8][..])));
     }
 

@@ -123,10 +123,7 @@ pub(crate) mod tests {
         octets.extend([3, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 0]);
         octets.extend([64, 3, 0, 21, 0, 0, 0, 5, 0, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3, b'x', 0, 0, 0]);
         let read: Vec<_> = packet(&octets).expect("packet").data().collect();
-        assert_eq!(
-            read,
-            [Data { tsn: 5, stream: 1, ppid: 3, begins: true, ends: true, payload: b"x" }]
-        );
+        assert_eq!(read, [Data { tsn: 5, stream: 1, ppid: 3, begins: true, ends: true, payload: b"x" }]);
     }
 
     proptest! {

@@ -33,8 +33,9 @@ pub(crate) struct Invoke<'a> {
 /// The invocations of local operations with a parameter.
 pub(crate) fn invokes(octets: &[u8]) -> impl Iterator<Item = Invoke<'_>> {
     let message = element(octets).map(|(message, _)| message);
-    let message =
-        message.filter(|m| matches!(m.tag, UNIDIRECTIONAL | BEGIN | END | CONTINUE)).map_or(&[][..], |m| m.value);
+    let message = message
+        .filter(|m| matches!(m.tag, UNIDIRECTIONAL | BEGIN | END | CONTINUE))
+        .map_or(&[][..], |m| m.value);
     let portion = |tag: u8| elements(message).find(|e| e.tag == tag).map(|e| e.value);
     let transaction = portion(ORIGINATING_TRANSACTION_ID).or_else(|| portion(DESTINATION_TRANSACTION_ID));
     elements(portion(COMPONENT_PORTION).unwrap_or_default())

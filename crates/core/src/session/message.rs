@@ -8,8 +8,8 @@ mod parts;
 mod recent;
 
 use crate::counters::Counter;
-use crate::decode::sip::{self, Method};
 use crate::decode::map::{ForwardSm, Subscriber};
+use crate::decode::sip::{self, Method};
 use crate::decode::smpp;
 use crate::decode::sms::{self, Direction, Rp, Transfer, UserData};
 use crate::decode::tcap::Invoke;

@@ -3,6 +3,8 @@
 mod sctp;
 mod segments;
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::{Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::isup::{self, Message};
@@ -10,12 +12,11 @@ use crate::decode::mtp3::{self, Transfer, User, Variant};
 use crate::decode::sctp as packets;
 use crate::decode::sigtran::{self, Carried, Layer};
 use crate::decode::{map, sccp, tcap};
-use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
+use crate::packet::{Endpoint, LinkType, Packet, Seen, Time, Transport};
 use crate::product::Carrier;
 use crate::session::call::{Leg, Signalling};
 use sctp::Associations;
 use segments::Segments;
-use std::net::{IpAddr, Ipv4Addr};
 
 /// The ends of a link that has no IP addresses.
 const NOWHERE: Endpoint = Endpoint { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
@@ -38,16 +39,25 @@ enum Content<'a> {
 impl Ss7 {
     /// A packet of a captured signalling link; false for other links.
     pub(crate) fn link(&mut self, packet: &Packet<'_>, shared: &mut Shared, out: &mut impl Observer) -> bool {
-        let Some(unit) = mtp3::link(packet.link, packet.data) else { return false };
         let seen = Seen {
             ts: packet.ts,
             src: NOWHERE,
             dst: NOWHERE,
             transport: Transport::Mtp,
             packet: Some(*packet),
-            payload: unit,
+            payload: packet.data,
         };
-        self.unit(unit, Carrier::Mtp3, &seen, shared, out);
+        match packet.link {
+            LinkType::SCTP => self.sctp(&Seen { transport: Transport::Sctp, ..seen }, shared, out),
+            LinkType::SCCP => match sccp::unitdata(packet.data) {
+                Some(unitdata) => self.unitdata(&unitdata, &seen, shared, out),
+                None => out.count(Counter::Ss7Other, 1),
+            },
+            link => {
+                let Some(unit) = mtp3::link(link, packet.data) else { return false };
+                self.unit(unit, Carrier::Mtp3, &Seen { payload: unit, ..seen }, shared, out);
+            }
+        }
         true
     }
 
@@ -61,7 +71,8 @@ impl Ss7 {
         // A packet of several chunks holds other people's messages as well.
         let alone = packet.data().take(2).count() == 1;
         for data in packet.data() {
-            let Some(message) = self.associations.accept(&packet, &data, seen.ts, &mut |what| out.count(what, 1))
+            let Some(message) =
+                self.associations.accept(&packet, &data, seen.ts, &mut |what| out.count(what, 1))
             else {
                 continue;
             };
@@ -141,18 +152,26 @@ impl Ss7 {
                 out.isup(&leg, &message, seen);
                 shared.circuits.message(&leg, &message, seen, out);
             }
-            Some(Content::Unitdata(unitdata)) => {
-                out.count(Counter::Sccp, 1);
-                let whole = self.segments.accept(&unitdata, seen.ts, &mut |what| out.count(what, 1));
-                for invoke in whole.iter().flat_map(|octets| tcap::invokes(octets)) {
-                    match map::forward_sm(&invoke) {
-                        Some(forward) => shared.messages.map(&invoke, &forward, seen, out),
-                        None if map::is_forward(invoke.operation) => out.count(Counter::MessagesUnreadable, 1),
-                        None => {}
-                    }
-                }
-            }
+            Some(Content::Unitdata(unitdata)) => self.unitdata(&unitdata, seen, shared, out),
             None => out.count(Counter::Ss7Other, 1),
+        }
+    }
+
+    fn unitdata(
+        &mut self,
+        unitdata: &sccp::Unitdata<'_>,
+        seen: &Seen<'_>,
+        shared: &mut Shared,
+        out: &mut impl Observer,
+    ) {
+        out.count(Counter::Sccp, 1);
+        let whole = self.segments.accept(unitdata, seen.ts, &mut |what| out.count(what, 1));
+        for invoke in whole.iter().flat_map(|octets| tcap::invokes(octets)) {
+            match map::forward_sm(&invoke) {
+                Some(forward) => shared.messages.map(&invoke, &forward, seen, out),
+                None if map::is_forward(invoke.operation) => out.count(Counter::MessagesUnreadable, 1),
+                None => {}
+            }
         }
     }
 

@@ -60,8 +60,7 @@ fn p21_codes_11_and_12_are_no_digits_and_an_unavailable_number_is_none() {
 fn every_number_has_its_role() {
     let generic = [&[6][..], &number(4, 0x13, "33612345678")].concat();
     let one = number(4, 0x13, "3361");
-    let octets =
-        iam(&number(4, 0x10, "491"), &[(0x0b, &one), (0x0c, &one), (0x21, &one), (0xc0, &generic)]);
+    let octets = iam(&number(4, 0x10, "491"), &[(0x0b, &one), (0x0c, &one), (0x21, &one), (0xc0, &generic)]);
     let message = Message::parse(&octets, Variant::Itu).expect("IAM");
     let roles: Vec<_> = message.numbers().map(|(role, _)| role).collect();
     assert_eq!(roles, [Role::Redirecting, Role::Redirection, Role::Connected, Role::GenericNumber]);

@@ -107,16 +107,32 @@ struct Called {
 }
 
 /// All calls on circuits.
-#[derive(Default)]
 pub(crate) struct Circuits {
     table: HashMap<Key, Circuit>,
     /// One entry a call; those of calls that have left meanwhile are passed over.
     expiry: Expiry<(Key, u64)>,
     next_serial: u64,
     hasher: DefaultHashBuilder,
+    limit: usize,
+}
+
+impl Default for Circuits {
+    fn default() -> Self {
+        Self::with_limit(MAX_CIRCUITS)
+    }
 }
 
 impl Circuits {
+    fn with_limit(limit: usize) -> Self {
+        Self {
+            table: HashMap::new(),
+            expiry: Expiry::default(),
+            next_serial: 0,
+            hasher: DefaultHashBuilder::default(),
+            limit,
+        }
+    }
+
     /// A message. Those of circuits without a call change nothing and are told to nobody.
     pub(crate) fn message(
         &mut self,
@@ -143,9 +159,14 @@ impl Circuits {
         let numbers: Vec<_> = message.numbers().map(|(role, number)| (role as u8, number.digits())).collect();
         let setup = self.hasher.hash_one((number.digits(), numbers));
         if let Some(held) = self.table.get(&key) {
-            let waits = held.call.state == CallState::Trying && held.call.inner.last_signal == held.call.start;
+            let waits =
+                held.call.state == CallState::Trying && held.call.inner.last_signal == held.call.start;
             let age = seen.ts.since(held.call.start);
-            if waits && held.setup == setup && held.forward == leg.label.opc && age < Time(0).plus_seconds(COPY_SECONDS).0 {
+            if waits
+                && held.setup == setup
+                && held.forward == leg.label.opc
+                && age < Time(0).plus_seconds(COPY_SECONDS).0
+            {
                 return;
             }
             if waits && held.forward == leg.label.dpc && !leg.is_in_control() {
@@ -215,14 +236,14 @@ impl Circuits {
     }
 
     fn make_room(&mut self, now: Time, out: &mut impl Observer) {
-        while self.table.len() >= MAX_CIRCUITS {
+        while self.table.len() >= self.limit {
             let Some((key, serial)) = self.expiry.pop_oldest() else { return };
             if self.is_live(&key, serial) {
                 out.count(Counter::CallsEvicted, 1);
                 self.close(key, EndReason::Evicted, now, out);
             }
         }
-        if self.expiry.len() >= 2 * MAX_CIRCUITS {
+        if self.expiry.len() >= 2 * self.limit {
             let table = &self.table;
             self.expiry.sweep(|(key, serial)| table.get(key).is_some_and(|c| c.serial == *serial));
         }

@@ -42,7 +42,9 @@ impl Segments {
         count: &mut impl FnMut(Counter),
     ) -> Option<Cow<'a, [u8]>> {
         let data = unitdata.data;
-        let Some(Segment { first, remaining, reference }) = unitdata.segment else { return Some(data.into()) };
+        let Some(Segment { first, remaining, reference }) = unitdata.segment else {
+            return Some(data.into());
+        };
         if first && remaining == 0 {
             return Some(data.into());
         }

@@ -8,7 +8,6 @@ use crate::decode::sigtran::tests::m3ua;
 use crate::decode::sms::Direction;
 use crate::decode::tcap::tests::message;
 use crate::decode::{rtp, sip};
-use crate::packet::LinkType;
 use crate::product::{Role, Side};
 use crate::session::call::Call;
 use crate::session::{Change, Flow, NameVia, Sessions, Text, TextVia};
@@ -56,8 +55,7 @@ fn ip(sctp: &[u8], in_udp: bool) -> Vec<u8> {
     let payload = if in_udp { [&udp[..], sctp].concat() } else { sctp.to_vec() };
     let length = (20 + payload.len() as u16).to_be_bytes();
     let protocol = if in_udp { 17 } else { 132 };
-    let header =
-        [0x45, 0, length[0], length[1], 0, 0, 0, 0, 64, protocol, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
+    let header = [0x45, 0, length[0], length[1], 0, 0, 0, 0, 64, protocol, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
     [&header[..], &payload].concat()
 }
 
@@ -105,6 +103,7 @@ fn isup_on_every_carrier() {
         ((LinkType(139), [&[0; 4][..], &frame(&unit)].concat()), Carrier::Mtp3),
         ((LinkType::RAW, ip(&sctp(3, &m3ua(LABEL, 5, &setup)), false)), Carrier::M3ua),
         ((LinkType::RAW, ip(&sctp(3, &m3ua(LABEL, 5, &setup)), true)), Carrier::M3ua),
+        ((LinkType::SCTP, sctp(3, &m3ua(LABEL, 5, &setup))), Carrier::M3ua),
         ((LinkType::RAW, ip(&sctp(2, &m2ua), false)), Carrier::M2ua),
         ((LinkType::RAW, ip(&sctp(5, &m2pa), false)), Carrier::M2pa),
     ] {
@@ -185,4 +184,10 @@ fn p47_a_segmented_unit_holds_one_message() {
     let (head, tail) = whole.split_at(20);
     let ear = over_m3ua(3, &[xudt(true, 1, 9, head), xudt(false, 0, 9, tail)]);
     assert_eq!(ear.texts.len(), 1);
+}
+
+#[test]
+fn p47_a_capture_of_sccp_alone_is_read() {
+    let unit = udt(&begin(Direction::Submit, 3, SUBMIT));
+    assert_eq!(run(&[(LinkType::SCCP, unit)]).texts.len(), 1);
 }

@@ -127,7 +127,7 @@ impl Observer for Teller {
         let kind = if call.signalling == Signalling::Sip { "call" } else { "circuit_call" };
         let party = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| p.uri.0.clone());
         self.out.push_back(json!({
-            "kind": kind, "called": party(Role::CalledParty), "calling": party(Role::CallingParty), "call_id": call.call_id, "from": uri(Role::From), "to": uri(Role::To),
+            "kind": kind, "called": party(Role::CalledParty), "calling": party(Role::CallingParty), "call_id": call.call_id.text(), "from": uri(Role::From), "to": uri(Role::To),
             "request_uri": uri(Role::RequestUri), "pai": asserted, "start": call.start.seconds(),
             "ringing": call.ringing.map(Time::seconds), "answer": call.answer.map(Time::seconds),
             "end": call.end.map(Time::seconds), "end_reason": call.end_reason.map(EndReason::name),
@@ -145,7 +145,7 @@ impl Observer for Teller {
             self.out.push_back(json!({
                 "kind": "stream", "src": s.src.ip.to_string(), "sport": s.src.port, "dst": s.dst.ip.to_string(),
                 "dport": s.dst.port, "ssrc": format!("{:#010x}", s.ssrc), "payload": payload, "packets": s.seen,
-                "lost": s.expected.saturating_sub(s.seen), "call_id": call.call_id,
+                "lost": s.expected.saturating_sub(s.seen), "call_id": call.call_id.text(),
             }));
         }
     }

@@ -180,7 +180,7 @@ impl Circuits {
         out.count(Counter::Calls, 1);
         let serial = self.next_serial;
         self.next_serial += 1;
-        let mut call = Box::new(Call::new(&call_id(leg, seen.ts), seen.ts, seen.src, seen.dst));
+        let mut call = Box::new(Call::new(call_id(leg, seen.ts).as_bytes(), seen.ts, seen.src, seen.dst));
         call.signalling = leg.signalling;
         let mut called =
             Called { nature: number.nature, digits: String::new(), last: (0, seen.ts), told: false };

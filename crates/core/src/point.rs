@@ -162,7 +162,7 @@ impl Release {
     }
 
     /// A signalling message of a call; `kind` is what its octets are as content.
-    fn signalled(&mut self, call: &mut Call, change: Change, kind: CcKind, seen: &Seen<'_>) {
+    fn signalled(&mut self, call: &mut Call, change: Change, kind: &CcKind, seen: &Seen<'_>) {
         self.lapse(call, seen.ts);
         let before = call.selection.len();
         let begun = match (change, call.signalling) {
@@ -268,11 +268,11 @@ impl Release {
 
 impl Observer for Release {
     fn signal(&mut self, call: &mut Call, change: Change, _: &sip::Message<'_>, seen: &Seen<'_>) {
-        self.signalled(call, change, CcKind::Signal, seen);
+        self.signalled(call, change, &CcKind::Signal, seen);
     }
 
     fn circuit(&mut self, call: &mut Call, change: Change, carrier: Carrier, seen: &Seen<'_>) {
-        self.signalled(call, change, CcKind::Circuit(carrier), seen);
+        self.signalled(call, change, &CcKind::Circuit(carrier), seen);
     }
 
     fn rtp(&mut self, call: &mut Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>) {

@@ -19,7 +19,6 @@ const MAX_PARAMETERS: usize = 64;
 /// Parameter names (Q.763, table 5) that tell who takes part, or why a call ended.
 mod parameter {
     pub(super) const CALLED_PARTY_NUMBER: u8 = 0x04;
-    pub(super) const SUBSEQUENT_NUMBER: u8 = 0x05;
     pub(super) const CALLING_PARTY_NUMBER: u8 = 0x0a;
     pub(super) const REDIRECTING_NUMBER: u8 = 0x0b;
     pub(super) const REDIRECTION_NUMBER: u8 = 0x0c;
@@ -122,7 +121,6 @@ impl<'a> Message<'a> {
                 parameter::GENERIC_NUMBER => (Role::GenericNumber, Number::party(value.get(1..)?)),
                 // Optional in INF, and where a national IAM moves it there.
                 parameter::CALLED_PARTY_NUMBER => (Role::CalledParty, Number::called(value)),
-                parameter::SUBSEQUENT_NUMBER => return None,
                 _ => return None,
             };
             number.filter(|n| !n.is_empty()).map(|n| (role, n))

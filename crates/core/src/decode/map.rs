@@ -84,7 +84,7 @@ fn subscriber(field: Element<'_>) -> Subscriber {
     }
 }
 
-/// AddressString (TS 29.002, 17.7.8): nature of address in bits 5 to 7, 1 international, 2 national.
+/// `AddressString` (TS 29.002, 17.7.8): nature of address in bits 5 to 7, 1 international, 2 national.
 fn number_text(nature: u8, mut digits: String) -> String {
     match nature >> 4 & 7 {
         1 if !digits.starts_with('0') => digits.insert(0, '+'),

@@ -54,7 +54,7 @@ pub(crate) fn unitdata(octets: &[u8]) -> Option<Unitdata<'_>> {
 
 /// A parameter behind a pointer. Q.713, 3.4: a pointer of one octet counts from itself, one of two from its second.
 fn variable<'a>(cursor: &mut Cursor<'a>, is_long: bool, is_long_value: bool) -> Option<&'a [u8]> {
-    let mut value = Cursor(behind(cursor, is_long)??);
+    let mut value = Cursor(behind(cursor, is_long)?);
     if is_long_value {
         // Low octet first.
         let length = u16::from_le_bytes(*value.take(2)?.first_chunk()?);
@@ -65,7 +65,7 @@ fn variable<'a>(cursor: &mut Cursor<'a>, is_long: bool, is_long_value: bool) -> 
 }
 
 /// What a pointer points to; nothing when it is zero.
-fn behind<'a>(cursor: &mut Cursor<'a>, is_long: bool) -> Option<Option<&'a [u8]>> {
+fn behind<'a>(cursor: &mut Cursor<'a>, is_long: bool) -> Option<&'a [u8]> {
     let (from, pointer) = if is_long {
         let pointer = usize::from(u16::from_le_bytes(*cursor.take(2)?.first_chunk()?));
         (cursor.0, pointer.checked_sub(1))
@@ -74,12 +74,12 @@ fn behind<'a>(cursor: &mut Cursor<'a>, is_long: bool) -> Option<Option<&'a [u8]>
         let pointer = usize::from(cursor.u8()?);
         (from, Some(pointer).filter(|p| *p > 0))
     };
-    Some(pointer.and_then(|at| from.get(at..)))
+    from.get(pointer?..)
 }
 
 fn segment(octets: &[u8], is_long: bool) -> Option<Segment> {
     let mut cursor = Cursor(octets);
-    let mut optional = Cursor(behind(&mut cursor, is_long)??);
+    let mut optional = Cursor(behind(&mut cursor, is_long)?);
     loop {
         match optional.u8()? {
             END_OF_OPTIONAL_PARAMETERS => return None,

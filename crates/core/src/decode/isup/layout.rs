@@ -96,8 +96,9 @@ impl Layout {
                 layout(4, &[Variable::UserServiceInformation, Variable::CalledPartyNumber], true)
             }
             (M::SubsequentAddress, _) => layout(0, &[Variable::SubsequentNumber], true),
-            (M::InformationRequest | M::Information | M::AddressComplete, _) => layout(2, &[], true),
-            (M::Connect, _) => layout(2, &[], true),
+            (M::InformationRequest | M::Information | M::AddressComplete | M::Connect, _) => {
+                layout(2, &[], true)
+            }
             (M::Continuity, _) => layout(1, &[], false),
             (M::Suspend | M::Resume | M::CallProgress, _) => layout(1, &[], true),
             (M::Release | M::Confusion, _) => layout(0, &[Variable::CauseIndicators], true),

@@ -12,10 +12,13 @@ use crate::product::{Role, Side};
 use crate::session::call::Call;
 use crate::session::{Change, Flow, NameVia, Sessions, Text, TextVia};
 
+/// A text: how it came, its words, its parties.
+type Heard = (TextVia, Option<String>, Vec<(Role, String)>);
+
 /// Keeps texts, and the numbers of messages.
 #[derive(Default)]
 struct Ear {
-    texts: Vec<(TextVia, Option<String>, Vec<(Role, String)>)>,
+    texts: Vec<Heard>,
     isup: Vec<(u32, u32, Option<String>)>,
     whole_packets: usize,
     carriers: Vec<Carrier>,

@@ -60,6 +60,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("tcpPortRange", PORT),
     ("udpPort", PORT),
     ("udpPortRange", PORT),
+    ("internationalizedEmailAddress", "give it as emailAddress, which takes any letters"),
     ("macAddress", TUNNEL),
     ("gtpuTunnelId", TUNNEL),
     ("vlanId", TUNNEL),
@@ -88,8 +89,7 @@ impl Target {
                 uri::of_target(value)?
             }
             "telUri" if matches!(Scheme::of(value), Some((Scheme::Tel, _))) => uri::of_target(value)?,
-            // TS 103 280 has a type of its own for addresses beyond ASCII (6.13); the traffic makes no difference.
-            "emailAddress" | "internationalizedEmailAddress" => email::of_target(value)?,
+            "emailAddress" => email::of_target(value)?,
             "sipUri" | "telUri" => return Err(TargetError::Malformed),
             other => {
                 let known = UNSUPPORTED.iter().find(|(name, _)| *name == other);
@@ -104,6 +104,11 @@ impl Target {
             return Err(TargetError::NotInternational);
         }
         Ok(Self(identity))
+    }
+
+    /// Whether it is a mail address.
+    pub(crate) const fn is_mail(&self) -> bool {
+        matches!(self.0, Identity::Mail(_))
     }
 
     /// What parties are compared with.

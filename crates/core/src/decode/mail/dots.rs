@@ -10,8 +10,6 @@ enum At {
     Start,
     /// Inside a line.
     Inside,
-    /// After a CR inside a line.
-    Cr,
     /// After a dot that begins a line.
     Dot,
     /// After that dot and a CR.
@@ -60,7 +58,6 @@ impl Dots {
                     At::Inside
                 }
                 (_, b'\n') => At::Start,
-                (_, b'\r') => At::Cr,
                 _ => At::Inside,
             };
             at += 1;
@@ -97,7 +94,7 @@ mod tests {
     #[test]
     fn stuffed_dots_are_taken_out_and_the_last_line_ends_the_text() {
         let sent = b"a\r\n..b\r\n.\r\nQUIT\r\n";
-        assert_eq!(read(&[sent]), (b"a\r\n.b\r\n".to_vec(), 12, true));
+        assert_eq!(read(&[sent]), (b"a\r\n.b\r\n".to_vec(), 11, true));
         assert_eq!(read(&[b".\r\n"]), (vec![], 3, true));
         assert_eq!(read(&[b"a\n.\n"]), (b"a\n".to_vec(), 4, true));
         assert_eq!(read(&[b"x.\r\n.y\r\n"]), (b"x.\r\ny\r\n".to_vec(), 8, false));

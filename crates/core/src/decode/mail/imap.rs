@@ -19,7 +19,7 @@ pub(crate) enum Command<'a> {
     Other,
 }
 
-/// Commands that a client may begin with, to tell the protocol by (RFC 9051 6.1 to 6.3, RFC 2971).
+/// Commands to tell the protocol by, for streams joined late as well (RFC 9051 6, RFC 2177, RFC 2971).
 const FIRST: &[&[u8]] = &[
     b"CAPABILITY",
     b"NOOP",
@@ -33,6 +33,13 @@ const FIRST: &[&[u8]] = &[
     b"LIST",
     b"NAMESPACE",
     b"ENABLE",
+    b"FETCH",
+    b"UID",
+    b"APPEND",
+    b"IDLE",
+    b"STATUS",
+    b"SEARCH",
+    b"STORE",
 ];
 
 /// A line of the client: its tag and its command. `None` when it has none.

@@ -28,10 +28,7 @@ enum Literal {
 enum Running {
     None,
     Login,
-    /// The name of the mailbox is known to have come.
-    Append {
-        named: bool,
-    },
+    Append,
     Other,
 }
 
@@ -120,9 +117,8 @@ impl Imap {
     }
 
     fn literal(&mut self, octets: &[u8], seen: &Seen<'_>, out: &mut impl Observer) -> usize {
-        let Some(used) = self.client.take(octets, seen, out) else { return octets.len() };
-        let Some(Under { left: 0, .. }) = self.client.under else { return used };
-        if let Some(Under { what: Literal::Name(name), .. }) = self.client.under.take_if(|_| true) {
+        let used = self.client.take(octets, seen, out).unwrap_or(octets.len());
+        if let Some(Under { what: Literal::Name(name), .. }) = self.client.under.take_if(|u| u.left == 0) {
             self.claim(&name, seen, out);
         }
         used
@@ -145,8 +141,9 @@ impl Imap {
         let continued = self.running != Running::None;
         let mut what = Literal::Other;
         if continued {
-            if self.running == (Running::Append { named: true })
-                && imap::append_is_message(before) | before.is_empty()
+            // MULTIAPPEND (RFC 3502) has a message after a message; only CATENATE has none.
+            if self.running == Running::Append
+                && (before.trim_ascii().is_empty() || imap::append_is_message(before))
             {
                 what = self.append(ends, seen);
             }
@@ -170,12 +167,12 @@ impl Imap {
                 }
                 Command::Append(arguments) => {
                     self.remember(tag);
-                    let named = imap::append_is_message(arguments);
-                    self.running = Running::Append { named: true };
-                    if named && literal.is_some() {
+                    // The name of the mailbox may be a literal itself, and then the message is another.
+                    if imap::append_is_message(arguments) {
+                        self.running = Running::Append;
                         what = self.append(ends, seen);
-                    } else if !arguments.is_empty() {
-                        self.running = Running::Other;
+                    } else if arguments.is_empty() {
+                        self.running = Running::Append;
                     }
                 }
                 Command::StartTls => {
@@ -331,14 +328,18 @@ impl Direction {
             }
             Literal::Other => {}
         }
-        if under.left == 0
-            && let Literal::Message(item) = std::mem::replace(&mut under.what, Literal::Other)
-        {
-            let mut item = item;
+        if under.left == 0 && matches!(under.what, Literal::Message(_)) {
+            self.whole(seen, out);
+        }
+        Some(used)
+    }
+
+    /// The message under way has all its octets.
+    fn whole(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
+        if let Some(Under { what: Literal::Message(mut item), .. }) = self.under.take() {
             item.end(false, seen.ts, out);
             item.close(seen.ts, out);
         }
-        Some(used)
     }
 
     fn gap(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {

@@ -46,6 +46,8 @@ enum Mode {
     Chunk {
         left: u64,
         last: bool,
+        /// None of it was seen yet.
+        fresh: bool,
     },
     /// Octets of a chunk are missing: nothing tells where it ends, until the server has answered.
     Lost,
@@ -130,7 +132,8 @@ impl Smtp {
                 }
                 Step::Used(used)
             }
-            Mode::Chunk { left, last } => {
+            Mode::Chunk { left, last, fresh } => {
+                *fresh = false;
                 let used = usize::try_from(*left).unwrap_or(usize::MAX).min(octets.len());
                 *left -= used as u64;
                 let ended = *left == 0;
@@ -186,7 +189,7 @@ impl Smtp {
             }
             Command::Bdat { size, last } => {
                 self.address(ends, seen);
-                self.mode = Mode::Chunk { left: size, last };
+                self.mode = Mode::Chunk { left: size, last, fresh: true };
                 if size == 0 {
                     self.chunk(last, ends, seen, out);
                 }
@@ -354,6 +357,11 @@ impl Smtp {
                     self.queued = self.queued.saturating_sub(item.held());
                     item.close(seen.ts, out);
                 }
+            }
+            // BDAT itself was refused, and nothing of its chunk sent (RFC 3030 4.2 has a server take what was sent).
+            None if reply.negative() && matches!(self.mode, Mode::Chunk { fresh: true, .. }) => {
+                self.mode = Mode::Command;
+                self.reset(seen, out);
             }
             // The end of a message whose last octets are missing.
             None if matches!(self.mode, Mode::Content(_)) && reply.code != 354 => {

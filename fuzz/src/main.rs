@@ -34,6 +34,8 @@ const TARGETS: &[Target] = &[
     ("tls", fuzz::tls),
     ("quic", fuzz::quic),
     ("http", fuzz::http),
+    ("mail", fuzz::mail),
+    ("mail_session", fuzz::mail_session),
     ("keyword", fuzz::keyword),
     ("identity", fuzz::identity),
     ("sessions", fuzz::sessions),

@@ -8,13 +8,14 @@ use std::hint::black_box;
 
 use crate::counters::Counter;
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
+    Framing, dns, dtmf, gsm7, http, ip, link, mail, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
 };
-use crate::identifier::NumberingPlans;
+use crate::identifier::{NumberingPlans, email};
 use crate::keyword::{self, Keywords};
-use crate::packet::{LinkType, Packet, Seen, Time};
+use crate::packet::{Endpoint, LinkType, Packet, Seen, Time, Transport};
 use crate::product::Side;
 use crate::session::call::Call;
+use crate::session::mail::{Item, Joined, Progress};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 
 /// Link and IP headers, down to the transport payload.
@@ -136,6 +137,72 @@ pub fn http(octets: &[u8]) {
     }
 }
 
+/// Lines of SMTP, IMAP and POP3, and a message with its addresses and encoded words.
+pub fn mail(octets: &[u8]) {
+    if let mail::line::Line::Whole(line, used) = mail::line::next(octets) {
+        assert!(line.len() < used && used <= octets.len());
+        _ = black_box((mail::smtp::command(line), mail::smtp::reply(line)));
+        _ = black_box((mail::pop3::command(line), mail::pop3::response(line)));
+        _ = black_box((mail::imap::command(line), mail::imap::response(line), mail::imap::fetched(line)));
+        if let Some(literal) = mail::imap::literal(line) {
+            assert!(literal.before.len() < line.len());
+        }
+        _ = black_box((mail::imap::astring(line), mail::imap::append_is_message(line)));
+    }
+    let end = mail::header::end(octets, 0).unwrap_or(octets.len());
+    assert!(end <= octets.len());
+    for field in mail::header::fields(&octets[..end]) {
+        let body = field.unfolded();
+        let mut found = 0;
+        mail::address::addresses(&body, &mut |address| found += address.len());
+        assert!(found <= body.len());
+        _ = black_box(mail::encoded_word::decode(&body));
+    }
+    for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "OAUTHBEARER"] {
+        _ = black_box(mail::sasl::Mechanism::of(mechanism.as_bytes()).name(octets));
+    }
+    _ = black_box(email::identity(&String::from_utf8_lossy(octets)).map(|identity| identity.text()));
+}
+
+/// Both directions of a mail session: pieces, each behind an octet that tells its side, its length and whether
+/// octets before it are missing.
+pub fn mail_session(mut octets: &[u8]) {
+    let ends = [25, 40_000].map(|port| Endpoint { ip: std::net::Ipv4Addr::LOCALHOST.into(), port });
+    let (mut joined, mut held, mut pending) = (Joined::default(), 0, [Vec::new(), Vec::new()]);
+    let mut told = [false; 2];
+    let seen = |side: usize| Seen {
+        ts: Time(1),
+        src: ends[side],
+        dst: ends[1 - side],
+        transport: Transport::Tcp,
+        packet: None,
+        payload: &[],
+    };
+    while let Some((&sign, rest)) = octets.split_first() {
+        let (piece, rest) = rest.split_at(usize::from(sign >> 2).min(rest.len()));
+        octets = rest;
+        let side = usize::from(sign & 1);
+        let seen = seen(side);
+        if sign & 3 == 3 {
+            pending[side] = Vec::new();
+            joined.gap(&seen, &mut held, &mut Deaf);
+        }
+        pending[side].extend_from_slice(piece);
+        if pending[side].is_empty() {
+            continue;
+        }
+        told[side] = told[side] || joined.tells(&pending[side], &seen) == Some(true);
+        if told[side]
+            && let Progress::Used(used) = joined.data(&pending[side], &seen, &mut held, &mut Deaf)
+        {
+            pending[side].drain(..used);
+        }
+        assert!(held < 1 << 20, "more than was given");
+    }
+    joined.close(&seen(0), &mut held, &mut Deaf);
+    assert_eq!(held, 0, "what is closed holds nothing");
+}
+
 /// Text in search of keywords, folded and not.
 pub fn keyword(octets: &[u8]) {
     let text = String::from_utf8_lossy(octets);
@@ -230,6 +297,9 @@ impl Observer for Deaf {
     fn text(&mut self, _: &Text<'_>, _: &Seen<'_>) {}
     fn name(&mut self, _: &mut Flow, _: NameVia, name: &str, _: &Seen<'_>) {
         assert!(!name.is_empty());
+    }
+    fn mail_header(&mut self, item: &mut Item) -> bool {
+        item.octets.is_multiple_of(2)
     }
     fn flow_closed(&mut self, _: &mut Flow, _: Time) {}
     fn count(&mut self, _: Counter, _: u64) {}

@@ -121,7 +121,7 @@ impl Recording {
         open.to = open.to.max(cc.ts);
         match &cc.kind {
             CcKind::Signal | CcKind::Text | CcKind::Mail { .. } => {
-                self.tally(Lane::Signal, None).pending += 1
+                self.tally(Lane::Signal, None).pending += 1;
             }
             CcKind::Rtcp => self.tally(Lane::Rtcp, None).pending += 1,
             CcKind::Rtp(audio) => {

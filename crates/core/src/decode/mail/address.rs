@@ -33,10 +33,9 @@ pub(crate) fn addresses(field: &str, emit: &mut impl FnMut(&str)) {
                 }
                 '<' => reading.open(),
                 '>' => reading.angle = false,
-                // `Group:` names a list; `@relay:` inside brackets is a source route (RFC 5322 4.4).
-                ':' => reading.current().clear(),
                 ',' | ';' if !reading.angle => reading.finish(emit),
-                ',' | ';' => reading.current().clear(),
+                // `Group:` names a list; `@relay:` inside brackets is a source route (RFC 5322 4.4).
+                ':' | ',' | ';' => reading.current().clear(),
                 letter if letter.is_whitespace() => reading.gap(),
                 letter => reading.push(letter),
             }

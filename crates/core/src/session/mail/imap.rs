@@ -153,12 +153,11 @@ impl Imap {
             match command {
                 Command::Login(arguments) => {
                     self.remember(tag);
-                    match imap::astring(arguments) {
-                        Some((name, _)) => self.claim(&name, seen, out),
-                        None => {
-                            self.running = Running::Login;
-                            what = Literal::Name(Vec::new());
-                        }
+                    if let Some((name, _)) = imap::astring(arguments) {
+                        self.claim(&name, seen, out);
+                    } else {
+                        self.running = Running::Login;
+                        what = Literal::Name(Vec::new());
                     }
                 }
                 Command::Authenticate { mechanism, initial } => {

@@ -53,6 +53,17 @@ enum Mode {
     Lost,
 }
 
+/// What is known of the server's replies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Replies {
+    /// None was heard.
+    Unheard,
+    /// Each is joined to its command.
+    Joined,
+    /// Some were missed, so that none can be joined to its command any more.
+    Adrift,
+}
+
 /// One session.
 pub(super) struct Smtp {
     mode: Mode,
@@ -64,10 +75,7 @@ pub(super) struct Smtp {
     waiting: VecDeque<Sent>,
     /// Octets that messages in `waiting` keep in memory.
     queued: usize,
-    /// The server was heard.
-    answers: bool,
-    /// Replies were missed, so that none can be joined to its command any more.
-    adrift: bool,
+    replies: Replies,
     starttls: bool,
 }
 
@@ -82,8 +90,7 @@ impl Smtp {
             item: None,
             waiting: VecDeque::new(),
             queued: 0,
-            answers: false,
-            adrift: false,
+            replies: Replies::Unheard,
             starttls: false,
         }
     }
@@ -256,7 +263,7 @@ impl Smtp {
         }
         match sent {
             Sent::Message(item, _) if !self.joined() => item.close(seen.ts, out),
-            _ if self.adrift => {}
+            _ if self.replies == Replies::Adrift => {}
             sent => {
                 if let Sent::Message(item, _) = &sent {
                     self.queued += item.held();
@@ -268,11 +275,11 @@ impl Smtp {
 
     /// Whether replies are joined to their commands.
     const fn joined(&self) -> bool {
-        self.answers && !self.adrift
+        matches!(self.replies, Replies::Joined)
     }
 
     fn cut_loose(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
-        self.adrift = true;
+        self.replies = Replies::Adrift;
         self.drop_waiting(seen, out);
     }
 
@@ -307,9 +314,12 @@ impl Smtp {
     }
 
     fn reply(&mut self, reply: Reply, ends: &Ends, seen: &Seen<'_>, out: &mut impl Observer) {
-        let greeting = !std::mem::replace(&mut self.answers, true) && reply.code == 220;
-        if greeting && !self.starttls {
-            return;
+        if self.replies == Replies::Unheard {
+            self.replies = Replies::Joined;
+            // The greeting answers no command.
+            if reply.code == 220 && !self.starttls {
+                return;
+            }
         }
         if reply.code == 334 {
             if let Some(exchange) = &mut self.exchange {
@@ -320,7 +330,7 @@ impl Smtp {
         if self.mode == Mode::Lost {
             self.mode = Mode::Command;
         }
-        if self.adrift {
+        if self.replies == Replies::Adrift {
             let name = self.exchange.take().and_then(|e| e.name);
             self.login = name.filter(|_| reply.positive()).or_else(|| self.login.take());
             return;
@@ -334,7 +344,7 @@ impl Smtp {
                 }
             }
             Some(Sent::Mail) if reply.negative() && self.item.as_ref().is_some_and(|i| !i.begun()) => {
-                self.item = None
+                self.item = None;
             }
             // Refused: what follows are commands.
             Some(Sent::Data) if reply.negative() && matches!(self.mode, Mode::Content(_)) => {

@@ -100,9 +100,10 @@ impl Wire {
             if !self.mail[side] {
                 self.mail[side] = self.joined.tells(&pending, &seen) == Some(true);
             }
-            let progress = match self.mail[side] {
-                true => self.joined.data(&pending, &seen, &mut self.held, &mut self.ear),
-                false => Progress::Used(0),
+            let progress = if self.mail[side] {
+                self.joined.data(&pending, &seen, &mut self.held, &mut self.ear)
+            } else {
+                Progress::Used(0)
             };
             match progress {
                 Progress::Used(used) => self.pending[side] = pending[used..].to_vec(),

@@ -140,8 +140,8 @@ def mail_servers() -> Iterator[Servers]:
         with contextlib.ExitStack() as running:
             _start_postfix(base, running)
             _start_dovecot(base, running)
-            for port in (servers.smtp, servers.imap, servers.pop3):
-                wait(lambda port=port: _listens(port), lambda: f"nobody listens at {port}\n{servers.logs()}")
+            ports = (servers.smtp, servers.imap, servers.pop3)
+            wait(lambda: all(map(_listens, ports)), lambda: f"a server doesn't listen\n{servers.logs()}")
             yield servers
     finally:
         shutil.rmtree(base, ignore_errors=True)
@@ -185,7 +185,18 @@ def _write(base: Path, values: dict[str, object], uid: int, gid: int) -> None:
     users = ("alice", "bob", "carol")
     (base / "mailboxes.map").write_text("".join(f"{user}@{DOMAIN} {user}/\n" for user in users))
     (base / "dovecot.conf").write_text(DOVECOT.format(**values))
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=mx.example.test"]
+    request = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=mx.example.test",
+    ]
     request += ["-keyout", str(base / "key.pem"), "-out", str(base / "cert.pem")]
     subprocess.run(request, check=True, capture_output=True)
     (base / "chain.pem").write_text((base / "key.pem").read_text() + (base / "cert.pem").read_text())
@@ -196,7 +207,9 @@ def _start_postfix(base: Path, running: contextlib.ExitStack) -> None:
         line = ["/usr/sbin/postfix", "-c", str(base / "postfix"), word]
         # Its daemons outlive the command and would keep a pipe open.
         with (base / "postfix.out").open("a") as out:
-            return subprocess.run(line, stdout=out, stderr=out, stdin=subprocess.DEVNULL, check=False, text=True, timeout=60)
+            return subprocess.run(
+                line, stdout=out, stderr=out, stdin=subprocess.DEVNULL, check=False, text=True, timeout=60
+            )
 
     done = postfix("start")
     running.callback(postfix, "stop")
@@ -204,7 +217,9 @@ def _start_postfix(base: Path, running: contextlib.ExitStack) -> None:
 
 
 def _start_dovecot(base: Path, running: contextlib.ExitStack) -> None:
-    dovecot = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", str(base / "dovecot.conf")], stdin=subprocess.DEVNULL)
+    dovecot = subprocess.Popen(
+        ["/usr/sbin/dovecot", "-F", "-c", str(base / "dovecot.conf")], stdin=subprocess.DEVNULL
+    )
     running.callback(dovecot.wait, timeout=20)
     running.callback(dovecot.terminate)
 

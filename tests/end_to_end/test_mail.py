@@ -74,9 +74,10 @@ def _imap(servers: Servers) -> bytes:
         assert imap.append("INBOX", "", "", APPENDED)[0] == "OK"
         imap.select("INBOX")
         for number in imap.search(None, "ALL")[1][0].split():
-            (_, octets), *_ = imap.fetch(number, "(FLAGS BODY[])")[1]
-            if b"chunks@example.test" in octets:
-                return octets
+            found = imap.fetch(number, "(FLAGS BODY[])")[1][0]
+            assert isinstance(found, tuple)
+            if b"chunks@example.test" in found[1]:
+                return bytes(found[1])
     raise AssertionError("the message is not in the mailbox")
 
 

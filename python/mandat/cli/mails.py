@@ -41,9 +41,7 @@ def open_(screen: Screen, site: "Site", liid: str, cin: int, identity: Path, out
     try:
         output.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as fault:
-        raise UsageError(
-            "output", fault.strerror or "can't make this directory", where=str(output)
-        ) from None
+        raise UsageError("output", fault.strerror or "can't make this directory", where=str(output)) from None
     path = output / f"{liid}-{cin}.eml"
     with private_file(path) as file:
         file.write(octets)

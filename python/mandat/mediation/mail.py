@@ -1,7 +1,7 @@
 """Mails: each an encrypted file of its own, with a description beside it that names nobody.
 
-    SITE/product/<LIID>/mails/<run>-<nnnnnn>.eml.age     the message as its receiver gets it (RFC 5322)
-    SITE/product/<LIID>/mails/<run>-<nnnnnn>.json        which session it is of, its size, whether it is whole
+SITE/product/<LIID>/mails/<run>-<nnnnnn>.eml.age     the message as its receiver gets it (RFC 5322)
+SITE/product/<LIID>/mails/<run>-<nnnnnn>.json        which session it is of, its size, whether it is whole
 """
 
 import hashlib

@@ -20,7 +20,8 @@ NOT_HONOURED = frozenset(
     {
         "imsi", "imei", "supiImsi", "supiNai", "suci", "pei", "gpsi", "impu", "impi", "nai",
         "ipv4Address", "ipv4Cidr", "ipv6Address", "ipv6Cidr", "ipAddressPort", "tcpPort", "udpPort",
-        "portRange", "macAddress", "internationalizedEmailAddress", "username", "asNumber", "cellId", "location", "msisdn",
+        "portRange", "macAddress", "internationalizedEmailAddress", "username", "asNumber", "cellId",
+        "location", "msisdn",
     }
 )  # fmt: skip
 
@@ -29,7 +30,9 @@ _E164 = re.compile(r"\+?[1-9][0-9]{6,14}")
 _SIP = re.compile(r"sips?:[^\s<>\"@]+@[^\s<>\"@]+", re.IGNORECASE)
 _TEL = re.compile(r"tel:\+[0-9().-]{7,32}", re.IGNORECASE)
 # RFC 5321 4.1.2 and RFC 6531 3.3, as far as a typing error shows; the core reads it exactly.
-_MAIL = re.compile(r'(?:"(?:[^"\\]|\\.)+"|[^\s<>()\[\],;:\\"@*]+)@(?:\[[0-9A-Za-z:.]+\]|[^\s<>()\[\],;:\\"@*]+)')
+_MAIL = re.compile(
+    r'(?:"(?:[^"\\]|\\.)+"|[^\s<>()\[\],;:\\"@*]+)@(?:\[[0-9A-Za-z:.]+\]|[^\s<>()\[\],;:\\"@*]+)'
+)
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _FIELD = re.compile(r"[a-z_]{1,32}")
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.DOTALL)

@@ -46,6 +46,8 @@ const TARGETS: &[Target] = &[
     ("quic", fuzz::quic),
     ("http", fuzz::http),
     ("web", fuzz::web),
+    ("mail", fuzz::mail),
+    ("mail_session", fuzz::mail_session),
     ("identity", fuzz::identity),
     ("keyword", fuzz::keyword),
     ("sessions", fuzz::sessions),

@@ -115,6 +115,26 @@ counters! {
     NamesHttp => "names.http",
     /// Names left out because they hold control characters or are too long.
     NamesUnreadable => "names.unreadable",
+    /// Mail messages seen, whole or in part.
+    MailMessages => "mail.messages",
+    /// Mail messages of which octets are missing: not seen, not asked for, or over the limit.
+    MailPartial => "mail.partial",
+    /// Mail messages longer than what is kept of one.
+    MailCut => "mail.cut",
+    /// Mail headers longer than what is read of one.
+    MailHeaderCut => "mail.header_cut",
+    /// Parts of mail messages that IMAP clients fetched by themselves: not read.
+    MailParts => "mail.parts",
+    /// Mail sessions that went on hidden, by STARTTLS or COMPRESS.
+    MailHidden => "mail.hidden",
+    /// Mail commands too long to be read.
+    MailMalformed => "mail.malformed",
+    /// Addresses that a mail message had no room for.
+    MailAddressesDropped => "drop.mail_addresses",
+    /// Mail sessions given up: memory ran out, or octets of a counted part were not seen.
+    MailGivenUp => "drop.mail_given_up",
+    /// Mail messages that no task selects: dropped in the core.
+    MailUnselected => "drop.mail_unselected",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
     /// Selected datagrams that the tap saw twice: released once.

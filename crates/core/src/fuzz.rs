@@ -8,12 +8,13 @@ mod state;
 
 use std::hint::black_box;
 
-pub use state::{fragments, point, sessions, tcp, web};
+pub use state::{fragments, mail_session, point, sessions, tcp, web};
 
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport, tunnel,
+    Framing, dns, dtmf, gsm7, http, ip, link, mail, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
+    tunnel,
 };
-use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target};
+use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{self, Keywords};
 use crate::packet::LinkType;
 use crate::session::quic::QuicHello;
@@ -196,6 +197,33 @@ pub fn http(octets: &[u8]) {
     if let Some((skipped, _)) = body.skip(octets) {
         assert!(skipped <= octets.len());
     }
+}
+
+/// Lines of SMTP, IMAP and POP3, and a message with its addresses and encoded words.
+pub fn mail(octets: &[u8]) {
+    if let mail::line::Line::Whole(line, used) = mail::line::next(octets) {
+        assert!(line.len() < used && used <= octets.len());
+        _ = black_box((mail::smtp::command(line), mail::smtp::reply(line)));
+        _ = black_box((mail::pop3::command(line), mail::pop3::response(line)));
+        _ = black_box((mail::imap::command(line), mail::imap::response(line), mail::imap::fetched(line)));
+        if let Some(literal) = mail::imap::literal(line) {
+            assert!(literal.before.len() < line.len());
+        }
+        _ = black_box((mail::imap::astring(line), mail::imap::append_is_message(line)));
+    }
+    let end = mail::header::end(octets, 0).unwrap_or(octets.len());
+    assert!(end <= octets.len());
+    for field in mail::header::fields(&octets[..end]) {
+        let body = field.unfolded();
+        let mut found = 0;
+        mail::address::addresses(&body, &mut |address| found += address.len());
+        assert!(found <= body.len());
+        _ = black_box(mail::encoded_word::decode(&body));
+    }
+    for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "OAUTHBEARER"] {
+        _ = black_box(mail::sasl::Mechanism::of(mechanism.as_bytes()).name(octets));
+    }
+    _ = black_box(email::identity(&String::from_utf8_lossy(octets)).map(|identity| identity.text()));
 }
 
 /// Text in search of keywords, folded and not. What is folded stays so.

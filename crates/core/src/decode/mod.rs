@@ -13,6 +13,7 @@ pub(crate) mod http;
 pub(crate) mod ip;
 pub(crate) mod isup;
 pub(crate) mod link;
+pub(crate) mod mail;
 pub(crate) mod map;
 pub(crate) mod mtp3;
 pub(crate) mod name;
@@ -29,6 +30,7 @@ pub(crate) mod sms;
 pub(crate) mod tcap;
 pub(crate) mod tls;
 pub(crate) mod transport;
+pub(crate) mod tunnel;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -30,6 +30,7 @@ const TARGETS: &[Target] = &[
     ("smpp", fuzz::smpp),
     ("sms", fuzz::sms),
     ("gsm7", fuzz::gsm7),
+    ("mime", fuzz::mime),
     ("dns", fuzz::dns),
     ("tls", fuzz::tls),
     ("quic", fuzz::quic),

@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use crate::counters::Counter;
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
+    Framing, dns, dtmf, gsm7, http, ip, link, mime, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
 };
 use crate::identifier::NumberingPlans;
 use crate::keyword::{self, Keywords};
@@ -37,10 +37,19 @@ pub fn sip(octets: &[u8]) {
     if let Some(message) = sip::Message::parse(octets) {
         message.parties(&mut |_, uri| _ = black_box(uri.len()));
         message.bodies(|kind, body| {
-            assert!(kind.len() <= octets.len() && body.len() <= octets.len());
+            _ = black_box(kind.len());
             _ = black_box(sdp::Session::parse(body).map(|session| session.media.len()));
         });
     }
+}
+
+/// Transfer and content encodings of a body: the first octet chooses.
+pub fn mime(octets: &[u8]) {
+    const ENCODINGS: [&[u8]; 4] = [b"base64", b"quoted-printable", b"gzip", b"deflate"];
+    let Some((choice, body)) = octets.split_first() else { return };
+    let encoding = ENCODINGS[usize::from(*choice) % ENCODINGS.len()];
+    assert!(mime::transfer(encoding, body).len() <= body.len());
+    _ = black_box(mime::content(encoding, body).map(|body| body.len()));
 }
 
 /// A session description.

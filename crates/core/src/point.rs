@@ -324,6 +324,7 @@ impl Observer for Release {
                 event: "message",
                 parties: text.parties.to_vec(),
                 via: Some(text.via.name()),
+                kind: Some(text.kind.name()),
                 start: Some(text.start),
                 parts: Some(text.parts),
                 partial: text.partial,

@@ -177,6 +177,9 @@ pub struct Facts {
     pub packets: Option<u64>,
     /// Octets of the flow on the IP layer, both directions.
     pub octets: Option<u64>,
+    /// What a message is: `text`, `binary`, `compressed`, `silent`, `sim`, `wap_push`, `mms_notification`, `card`,
+    /// `application`. Only `text` has content.
+    pub kind: Option<&'static str>,
     /// Parts of a long message.
     pub parts: Option<u8>,
     /// Whether parts are missing.

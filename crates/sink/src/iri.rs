@@ -53,6 +53,7 @@ fn party_fields() -> Fields {
 /// | `end_reason` | utf8 | `bye`, `cancel`, `failure`, `timeout`, `source_ended`, `evicted` |
 /// | `via`, `name` | utf8 | how a name or text was carried; the host name |
 /// | `packets`, `octets` | u64 | of a flow, both directions |
+/// | `kind` | utf8 | what a message is: `text`, `binary`, `silent`, `sim`, `wap_push`, … |
 /// | `parts`, `partial` | u8, bool | of a long message; whether parts are missing |
 pub fn iri_schema() -> Arc<Schema> {
     static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
@@ -89,6 +90,7 @@ pub fn iri_schema() -> Arc<Schema> {
             ("name", text(), true),
             ("packets", DataType::UInt64, true),
             ("octets", DataType::UInt64, true),
+            ("kind", text(), true),
             ("parts", DataType::UInt8, true),
             ("partial", DataType::Boolean, false),
         ];
@@ -231,6 +233,7 @@ impl Row for Iri {
             texts(facts().map(|f| f.name.as_ref().map(|n| &*n.0))),
             Arc::new(facts().map(|f| f.packets).collect::<UInt64Array>()),
             Arc::new(facts().map(|f| f.octets).collect::<UInt64Array>()),
+            texts(facts().map(|f| f.kind)),
             Arc::new(facts().map(|f| f.parts).collect::<UInt8Array>()),
             Arc::new(facts().map(|f| Some(f.partial)).collect::<BooleanArray>()),
         ];

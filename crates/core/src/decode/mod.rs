@@ -11,6 +11,7 @@ pub(crate) mod gsm7;
 pub(crate) mod http;
 pub(crate) mod ip;
 pub(crate) mod link;
+pub(crate) mod mime;
 pub(crate) mod name;
 pub(crate) mod quic;
 pub(crate) mod rtcp;

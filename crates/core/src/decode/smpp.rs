@@ -191,23 +191,21 @@ fn operation(command: u32, body: &[u8]) -> Option<Operation<'_>> {
         _ => return None,
     }
     let esm_class = body.octet()?;
-    let (coding, short_message) = if is_data_sm {
+    let (pid, coding, short_message) = if is_data_sm {
         let &[_registered, coding] = body.octets(2)?.first_chunk()?;
-        (coding, &[][..])
+        (0, coding, &[][..])
     } else {
-        body.octets(2)?; // protocol_id, priority_flag
+        let &[pid, _priority] = body.octets(2)?.first_chunk()?;
         body.text(17)?; // schedule_delivery_time
         body.text(17)?; // validity_period
         let &[_registered, _replace, coding, _canned, length] = body.octets(5)?.first_chunk()?;
-        (coding, body.octets(usize::from(length))?)
+        (pid, coding, body.octets(usize::from(length))?)
     };
     let optional = Optional::read(body.0);
     let octets = optional.payload.filter(|_| short_message.is_empty()).unwrap_or(short_message);
-    let mut data = sms::unpacked_user_data(octets, esm_class & UDHI != 0, alphabet(coding, octets));
+    let coding = coding_of(coding, octets);
+    let mut data = sms::unpacked_user_data(octets, esm_class & UDHI != 0, pid, coding, optional.port);
     data.part = data.part.or(optional.part());
-    if optional.is_for_program {
-        data.alphabet = Alphabet::Binary;
-    }
     // What a client submits is a message whatever it calls it; what a centre delivers may be its own report.
     let is_receipt = match command {
         command::DELIVER_SM | command::DATA_SM => esm_class & TYPE != 0 || optional.is_receipt,
@@ -218,21 +216,23 @@ fn operation(command: u32, body: &[u8]) -> Option<Operation<'_>> {
 }
 
 /// SMPP 3.4, 5.2.19. Zero is "the centre's default", which is the GSM alphabet unless the octets prove that it isn't.
-fn alphabet(coding: u8, octets: &[u8]) -> Alphabet {
-    match coding {
+fn coding_of(coding: u8, octets: &[u8]) -> Coding {
+    Coding::plain(match coding {
         0 if octets.is_ascii() => Alphabet::Gsm7(Shifts::default()),
         // A septet has no eighth bit: this centre's default is an 8-bit alphabet.
         0 | 1 | 3 => Alphabet::Latin1,
         6 => Alphabet::Other(encoding_rs::ISO_8859_5),
         7 => Alphabet::Other(encoding_rs::ISO_8859_8),
+        // An odd number of octets is no UTF-16: some send their receipts and notices in ASCII under this value.
+        8 if octets.len() % 2 == 1 && octets.is_ascii() => Alphabet::Latin1,
         8 => Alphabet::Utf16,
         10 => Alphabet::Other(encoding_rs::ISO_2022_JP),
         14 => Alphabet::Other(encoding_rs::EUC_KR),
         // Message waiting and message class, coded as in TS 23.038; centres hand other values of TP-DCS through too.
-        0x10..=0x1f | 0xc0..=0xff => Coding::of(coding).alphabet,
+        0x10..=0x1f | 0xc0..=0xff => return Coding::of(coding),
         // 2 and 4 are data; 5, 9 and 13 name Japanese sets in encodings that differ from centre to centre.
         _ => Alphabet::Binary,
-    }
+    })
 }
 
 /// What matters of the optional parameters.
@@ -243,7 +243,7 @@ struct Optional<'a> {
     total: Option<u8>,
     sequence: Option<u8>,
     is_receipt: bool,
-    is_for_program: bool,
+    port: Option<u16>,
 }
 
 impl<'a> Optional<'a> {
@@ -262,7 +262,9 @@ impl<'a> Optional<'a> {
                 (tag::SAR_TOTAL_SEGMENTS, &[total]) => optional.total = Some(total),
                 (tag::SAR_SEGMENT_SEQNUM, &[sequence]) => optional.sequence = Some(sequence),
                 (tag::RECEIPTED_MESSAGE_ID | tag::MESSAGE_STATE, _) => optional.is_receipt = true,
-                (tag::DESTINATION_PORT, _) => optional.is_for_program = true,
+                (tag::DESTINATION_PORT, &[high, low]) => {
+                    optional.port = Some(u16::from_be_bytes([high, low]));
+                }
                 _ => {}
             }
             octets = rest;

@@ -10,7 +10,7 @@ mod recent;
 use crate::counters::Counter;
 use crate::decode::sip::{self, Method};
 use crate::decode::smpp;
-use crate::decode::sms::{self, Direction, Rp, Transfer, UserData};
+use crate::decode::sms::{self, Direction, Kind, Rp, Transfer, UserData};
 use crate::packet::{Seen, Time};
 use crate::product::{Party, Role};
 use crate::redact::Pii;
@@ -39,11 +39,22 @@ impl Messages {
             out.count(Counter::MessagesRepeated, 1);
             return;
         }
-        match body::read(message) {
-            Content::Text(text) => emit(TextVia::Sip, &parties(message, None), Some(&text), seen, out),
-            Content::Unreadable => emit(TextVia::Sip, &parties(message, None), None, seen, out),
+        let mut wrapped = Vec::new();
+        let content = body::read(message, &mut wrapped);
+        let all = || {
+            let mut parties = parties(message, None);
+            for (role, uri) in wrapped {
+                if !parties.iter().any(|p| *p.uri.0 == *uri) {
+                    parties.push(party(role, uri));
+                }
+            }
+            parties
+        };
+        match content {
+            Content::Text(text) => emit(TextVia::Sip, &all(), Kind::Text, Some(&text), seen, out),
+            Content::Unreadable => emit(TextVia::Sip, &all(), Kind::Binary, None, seen, out),
             Content::Notification => {}
-            Content::ShortMessage(octets) => self.ims(message, octets, seen, out),
+            Content::ShortMessage(octets) => self.ims(message, &octets, seen, out),
         }
     }
 
@@ -53,12 +64,12 @@ impl Messages {
         let (direction, tpdu) = match sms::relay(octets) {
             Some(Rp::Data(direction, tpdu)) => (direction, tpdu),
             Some(Rp::Report) => return,
-            None => return emit(TextVia::Ims, &parties(message, None), None, seen, out),
+            None => return emit(TextVia::Ims, &parties(message, None), Kind::Binary, None, seen, out),
         };
         let tpdu = match sms::transfer(tpdu, direction) {
             Some(Transfer::Message(tpdu)) => tpdu,
             Some(Transfer::Other) => return,
-            None => return emit(TextVia::Ims, &parties(message, None), None, seen, out),
+            None => return emit(TextVia::Ims, &parties(message, None), Kind::Binary, None, seen, out),
         };
         let mut parties = parties(message, Some(direction));
         if !tpdu.address.is_empty() {
@@ -100,12 +111,11 @@ impl Messages {
         seen: &Seen<'_>,
         out: &mut impl Observer,
     ) {
-        let (part, alphabet) = (data.part, data.alphabet);
-        let Some(part) = part else {
-            let piece = Piece::new(1, alphabet, data.into_owned());
-            let (text, is_fallback) = parts::join(std::slice::from_ref(&piece));
+        let Some(part) = data.part else {
+            let piece = [Piece::new(1, data)];
+            let (text, is_fallback) = parts::join(&piece);
             count_fallback(is_fallback, out);
-            return emit(via, &parties, text.as_deref(), seen, out);
+            return emit(via, &parties, parts::kind(&piece), text.as_deref(), seen, out);
         };
         // TS 23.040, 9.2.3.24.1: a reference is unique between one originator and one recipient.
         let key = {
@@ -117,7 +127,7 @@ impl Messages {
             let kind = [via as u8, direction as u8];
             mark(&uris.chain([&numbers[..], &kind]).collect::<Vec<_>>())
         };
-        let piece = Piece::new(part.sequence, alphabet, data.into_owned());
+        let piece = Piece::new(part.sequence, data);
         self.parts.add(key, part.total, piece, via, parties, seen, out);
     }
 
@@ -169,8 +179,15 @@ fn count_fallback(is_fallback: bool, out: &mut impl Observer) {
 }
 
 /// Tells a message that came in one piece.
-fn emit(via: TextVia, parties: &[Party], text: Option<&str>, seen: &Seen<'_>, out: &mut impl Observer) {
-    tell(&Text { via, parties, text, parts: 1, partial: false, start: seen.ts }, seen, out);
+fn emit(
+    via: TextVia,
+    parties: &[Party],
+    kind: Kind,
+    text: Option<&str>,
+    seen: &Seen<'_>,
+    out: &mut impl Observer,
+) {
+    tell(&Text { via, parties, kind, text, parts: 1, partial: false, start: seen.ts }, seen, out);
 }
 
 fn tell(text: &Text<'_>, seen: &Seen<'_>, out: &mut impl Observer) {

@@ -17,6 +17,7 @@ pub(crate) mod web;
 pub(crate) use demux::Sessions;
 
 use crate::counters::Counter;
+use crate::decode::sms::Kind;
 use crate::decode::{rtp, sip};
 use crate::matching::Selection;
 use crate::packet::{Endpoint, Seen, Time, Transport};
@@ -65,6 +66,8 @@ pub(crate) struct Text<'a> {
     pub(crate) via: TextVia,
     /// Identities: From/To/Request-URI/P-Asserted-Identity for SIP, Originator/Recipient for short messages.
     pub(crate) parties: &'a [Party],
+    /// What it is.
+    pub(crate) kind: Kind,
     /// `None` when the body is binary or of an unknown alphabet.
     pub(crate) text: Option<&'a str>,
     /// Parts that the message was sent in.

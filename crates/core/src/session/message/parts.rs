@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use super::recent::{Mark, mark};
 use super::{count_fallback, tell};
 use crate::counters::Counter;
-use crate::decode::sms::Alphabet;
+use crate::decode::sms::{Alphabet, Kind, UserData};
 use crate::packet::{Endpoint, Seen, Time, Transport};
 use crate::product::Party;
 use crate::session::{Observer, Text, TextVia};
@@ -35,14 +35,21 @@ const GAP: char = char::REPLACEMENT_CHARACTER;
 /// One part.
 pub(super) struct Piece {
     sequence: u8,
+    kind: Kind,
     alphabet: Alphabet,
     octets: Vec<u8>,
 }
 
 impl Piece {
-    pub(super) const fn new(sequence: u8, alphabet: Alphabet, octets: Vec<u8>) -> Self {
-        Self { sequence, alphabet, octets }
+    pub(super) fn new(sequence: u8, data: UserData<'_>) -> Self {
+        Self { sequence, kind: data.kind, alphabet: data.alphabet, octets: data.into_owned() }
     }
+}
+
+/// What the pieces are together: the first that is no text says it, and the first part of a push what it pushes.
+pub(super) fn kind(pieces: &[Piece]) -> Kind {
+    let first = pieces.iter().find(|piece| piece.kind != Kind::Text);
+    first.map_or(Kind::Text, |piece| piece.kind.looked_into(&piece.octets))
 }
 
 /// The text of pieces in order, and whether some letters come from fallback tables. `None` when one is no text.
@@ -157,10 +164,17 @@ impl Parts {
                 (std::mem::take(&mut waiting.pieces), std::mem::take(&mut waiting.parties));
             waiting.held = kept;
             let (text, is_fallback) = join(&pieces);
-            let start = waiting.start;
+            let (kind, start) = (kind(&pieces), waiting.start);
             count_fallback(is_fallback, out);
-            let text =
-                Text { via, parties: &parties, text: text.as_deref(), parts: total, partial: false, start };
+            let text = Text {
+                via,
+                parties: &parties,
+                kind,
+                text: text.as_deref(),
+                parts: total,
+                partial: false,
+                start,
+            };
             tell(&text, seen, out);
         }
         self.make_room(out);
@@ -225,6 +239,7 @@ impl Parts {
         let text = Text {
             via: waiting.via,
             parties: &waiting.parties,
+            kind: kind(&waiting.pieces),
             text: text.as_deref(),
             parts: waiting.total,
             partial: true,

@@ -8,7 +8,7 @@ use crate::counters::{Counter, Counters};
 use crate::decode::{rtp, sip};
 use crate::error::Refusal;
 use crate::identifier::NumberingPlans;
-use crate::matching::{Index, Match, Resume, TaskState, Unselected};
+use crate::matching::{Index, Match, Resume, Selection, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
     Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role, Service, Side,
@@ -17,7 +17,7 @@ use crate::product::{
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
 use crate::session::call::Call;
-use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
+use crate::session::{Change, Flow, NameVia, Observer, Receipt, Sessions, Text};
 use crate::task::{Kind, Task};
 
 /// The one part that sees all traffic and lets out only product.
@@ -36,6 +36,7 @@ impl Point {
             plans: config.numbering.clone(),
             counters: Counters::default(),
             out: VecDeque::new(),
+            last_text: Selection::new(),
         };
         Self { head: config.head, config, sessions: Sessions::new(), release }
     }
@@ -125,6 +126,8 @@ struct Release {
     plans: NumberingPlans,
     counters: Counters,
     out: VecDeque<Product>,
+    /// The matches of the last text.
+    last_text: Selection,
 }
 
 impl Release {
@@ -319,6 +322,7 @@ impl Observer for Release {
             self.counters.count(Counter::MessagesUnselected);
         }
         self.suspensions(seen.ts);
+        self.last_text.clear();
         for found in found {
             let facts = Facts {
                 event: "message",
@@ -335,6 +339,28 @@ impl Observer for Release {
                 let body = Seen { packet: None, payload: body.as_bytes(), ..*seen };
                 self.cc(&found, &body, CcKind::Text);
             }
+            self.last_text.push(Box::new(found));
+        }
+    }
+
+    fn take_selection(&mut self) -> Selection {
+        std::mem::take(&mut self.last_text)
+    }
+
+    fn receipt(&mut self, receipt: &Receipt<'_>, seen: &Seen<'_>) {
+        for found in receipt.selection {
+            if seen.ts >= found.end() || self.index.suspended(found.task()) {
+                self.counters.count(Counter::OutsideWindow);
+                continue;
+            }
+            let facts = Facts {
+                event: "receipt",
+                parties: receipt.parties.to_vec(),
+                via: Some(receipt.via.name()),
+                state: Some(receipt.state.name()),
+                ..addresses(seen)
+            };
+            self.iri(found, IriType::Report, seen.ts, Service::Message, facts);
         }
     }
 

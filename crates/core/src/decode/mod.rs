@@ -14,6 +14,7 @@ pub(crate) mod link;
 pub(crate) mod mime;
 pub(crate) mod name;
 pub(crate) mod quic;
+pub(crate) mod receipt;
 pub(crate) mod rtcp;
 pub(crate) mod rtp;
 pub(crate) mod sdp;

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use encoding_rs::Encoding;
 
 use super::gsm7::{self, Language, Shifts};
+use super::receipt::State;
 
 /// Relay layer message (TS 24.011, 8.2.2: direction and kind are one field).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -401,9 +402,21 @@ impl Coding {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Tpdu<'a> {
     pub(crate) direction: Direction,
+    /// TP-MR of a SUBMIT, by which a status report names it.
+    pub(crate) reference: Option<u8>,
     /// TP-OA of a DELIVER, TP-DA of a SUBMIT: the party at the far side.
     pub(crate) address: Address<'a>,
     pub(crate) data: UserData<'a>,
+}
+
+/// What became of a message that was submitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Status<'a> {
+    /// TP-MR of the SUBMIT.
+    pub(crate) reference: u8,
+    /// TP-RA: whom the message was for.
+    pub(crate) recipient: Address<'a>,
+    pub(crate) state: State,
 }
 
 /// A transfer message.
@@ -411,6 +424,8 @@ pub(crate) struct Tpdu<'a> {
 pub(crate) enum Transfer<'a> {
     /// SMS-SUBMIT or SMS-DELIVER.
     Message(Tpdu<'a>),
+    /// SMS-STATUS-REPORT (TS 23.040, 9.2.2.3): what became of a message.
+    Status(Status<'a>),
     /// A report of a message, or a command to the service centre.
     Other,
 }
@@ -422,7 +437,14 @@ pub(crate) fn transfer(octets: &[u8], direction: Direction) -> Option<Transfer<'
         // TS 23.040, 9.2.3.1: a mobile reads the reserved value as SMS-DELIVER.
         (Direction::Deliver, 0 | 3) => Address::read(rest)?,
         (Direction::Submit, 1) => Address::read(rest.get(1..)?)?,
-        // SMS-SUBMIT-REPORT, SMS-STATUS-REPORT, SMS-DELIVER-REPORT, SMS-COMMAND.
+        (Direction::Deliver, 2) => {
+            let (&reference, rest) = rest.split_first()?;
+            let (recipient, rest) = Address::read(rest)?;
+            // TP-Service-Centre-Time-Stamp and TP-Discharge-Time.
+            let state = State::of_tp_status(*rest.get(14)?);
+            return Some(Transfer::Status(Status { reference, recipient, state }));
+        }
+        // SMS-SUBMIT-REPORT, SMS-DELIVER-REPORT, SMS-COMMAND.
         _ => return Some(Transfer::Other),
     };
     let (&[pid, dcs], rest) = rest.split_first_chunk()?;
@@ -434,7 +456,8 @@ pub(crate) fn transfer(octets: &[u8], direction: Direction) -> Option<Transfer<'
     };
     let (&length, body) = rest.get(time..)?.split_first()?;
     let data = user_data(body, usize::from(length), first & 0x40 != 0, pid, Coding::of(dcs));
-    Some(Transfer::Message(Tpdu { direction, address, data }))
+    let reference = octets.get(1).copied().filter(|_| direction == Direction::Submit);
+    Some(Transfer::Message(Tpdu { direction, reference, address, data }))
 }
 
 /// TP-UD. `length` counts septets or octets by alphabet (TS 23.040, 9.2.3.16); a body cut short gives what there is.
@@ -495,6 +518,18 @@ mod tests {
         assert_eq!(text(&read.data).as_deref(), Some("hellohello"));
         // The same octets the other way are a DELIVER-REPORT.
         assert_eq!(transfer(&tpdu, Direction::Submit), Some(Transfer::Other));
+    }
+
+    #[test]
+    fn p45_a_status_report_names_the_message() {
+        let tpdu = octets("06 2A 0B 91 3316325476F8 52503121436500 52503121436500 00");
+        let Some(Transfer::Status(status)) = transfer(&tpdu, Direction::Deliver) else {
+            panic!("a status report")
+        };
+        assert_eq!((status.reference, status.state), (0x2a, State::Delivered));
+        assert_eq!(status.recipient.text(), "+33612345678");
+        assert_eq!(transfer(&tpdu[..22], Direction::Deliver), None);
+        assert_eq!(transfer(&tpdu, Direction::Submit), Some(Transfer::Other), "a command");
     }
 
     #[test]

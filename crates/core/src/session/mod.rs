@@ -17,9 +17,10 @@ pub(crate) mod web;
 pub(crate) use demux::Sessions;
 
 use crate::counters::Counter;
+use crate::decode::receipt::State;
 use crate::decode::sms::Kind;
 use crate::decode::{rtp, sip};
-use crate::matching::Selection;
+use crate::matching::{Match, Selection};
 use crate::packet::{Endpoint, Seen, Time, Transport};
 use crate::product::{Party, Side};
 
@@ -78,6 +79,15 @@ pub(crate) struct Text<'a> {
     pub(crate) start: Time,
 }
 
+/// A receipt of a text message that was told before.
+pub(crate) struct Receipt<'a> {
+    pub(crate) via: TextVia,
+    pub(crate) parties: &'a [Party],
+    pub(crate) state: State,
+    /// Who got the message: they get its receipt, and nobody else does.
+    pub(crate) selection: &'a [Box<Match>],
+}
+
 /// How a name was seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum NameVia {
@@ -132,6 +142,12 @@ pub(crate) trait Observer {
     fn call_closed(&mut self, call: &mut call::Call, now: Time);
     /// A whole text message. `seen` is that of the part that completed it.
     fn text(&mut self, text: &Text<'_>, seen: &Seen<'_>);
+    /// The matches of the text that was told last, for its receipt.
+    fn take_selection(&mut self) -> Selection {
+        Selection::new()
+    }
+    /// A receipt of a text that was told.
+    fn receipt(&mut self, _: &Receipt<'_>, _: &Seen<'_>) {}
     /// A host name was seen in `flow`: as it stood on the wire, without final dot.
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
     /// The flow has ended, or was forgotten.

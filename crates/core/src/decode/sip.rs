@@ -435,7 +435,7 @@ impl<'a> Message<'a> {
     /// Gives every identity with where it stood: the bare addr-spec, with its URI parameters.
     pub(crate) fn parties(&self, emit: &mut dyn FnMut(Role, &str)) {
         if let Start::Request { uri, .. } = self.start {
-            emit(Role::RequestUri, &text(uri));
+            emit_uri(Role::RequestUri, uri, emit);
         }
         for (role, value) in &self.identities {
             match role {
@@ -479,7 +479,7 @@ impl<'a> Message<'a> {
 
 fn emit_uri(role: Role, uri: &[u8], emit: &mut dyn FnMut(Role, &str)) {
     if !uri.is_empty() {
-        emit(role, &text(uri));
+        emit(role, &text(&address::without_post_dial(uri)));
     }
 }
 

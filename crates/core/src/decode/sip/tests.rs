@@ -130,6 +130,17 @@ fn multipart_bodies() {
 }
 
 #[test]
+fn p39_post_dial_digits_are_no_part_of_an_identity() {
+    let raw = b"INVITE tel:+33612345678;postd=pp4711;isub=1 SIP/2.0\r\ni: 1\r\nTo: <sip:+33612345678;PostD=w22@h;user=phone>\r\n\
+        From: <tel:+33698765432;postd=1>\r\n\r\n";
+    let message = Message::parse(raw).expect("a message");
+    let mut found = Vec::new();
+    message.parties(&mut |_, uri| found.push(uri.to_owned()));
+    found.sort();
+    assert_eq!(found, ["sip:+33612345678@h;user=phone", "tel:+33612345678;isub=1", "tel:+33698765432"]);
+}
+
+#[test]
 fn p06_encodings_of_bodies_are_undone() {
     let bodies = |head: &str, body: &[u8]| {
         let raw = [format!("MESSAGE sip:b SIP/2.0\r\ni: 1\r\n{head}\r\n\r\n").as_bytes(), body].concat();

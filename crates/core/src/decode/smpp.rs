@@ -1,9 +1,11 @@
 //! SMPP 3.4 and 5.0: framing of a stream, and the operations that carry a message.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use super::Framing;
-use super::gsm7::Shifts;
+use super::gsm7::{self, Shifts};
 use super::receipt::{Receipt, State};
 use super::sms::{self, Address, Alphabet, Coding, Direction, Part, UserData};
 
@@ -236,8 +238,14 @@ fn operation(command: u32, body: &[u8]) -> Option<Operation<'_>> {
     };
     let optional = Optional::read(body.0);
     let octets = optional.payload.filter(|_| short_message.is_empty()).unwrap_or(short_message);
-    let coding = coding_of(coding, octets);
-    let mut data = sms::unpacked_user_data(octets, esm_class & UDHI != 0, pid, coding, optional.port);
+    let has_header = esm_class & UDHI != 0;
+    let mut data = sms::unpacked_user_data(octets, has_header, pid, coding_of(coding, octets), optional.port);
+    if coding == 0
+        && !has_header
+        && let Some(septets) = packed(octets)
+    {
+        (data.alphabet, data.octets) = (Alphabet::Gsm7(Shifts::default()), Cow::Owned(septets));
+    }
     data.part = data.part.or(optional.part());
     // What a client submits is a message whatever it calls it; what a centre delivers may be its own report.
     let is_receipt = match command {
@@ -322,6 +330,23 @@ fn coding_of(coding: u8, octets: &[u8]) -> Coding {
         // 2 and 4 are data; 5, 9 and 13 name Japanese sets in encodings that differ from centre to centre.
         _ => Alphabet::Binary,
     })
+}
+
+/// The septets of a text that its sender has packed, as on the radio. The standard says one septet an octet and has no
+/// mark for this, so the octets must prove it: as Latin-1 they hold control characters, and unpacked they are words.
+fn packed(octets: &[u8]) -> Option<Vec<u8>> {
+    let is_control =
+        |o: &u8| matches!(o, 0x00..=0x09 | 0x0b | 0x0c | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f..=0x9f);
+    if octets.is_ascii() || !octets.iter().any(is_control) {
+        return None;
+    }
+    let mut septets = gsm7::unpack(octets, 0, usize::MAX);
+    // Seven spare bits would read as `@`: they are zero, or CR by TS 23.038, 6.1.2.3.1.
+    if octets.len() % 7 == 0 && matches!(septets.last(), Some(0 | b'\r')) {
+        septets.pop();
+    }
+    let words = septets.iter().filter(|s| s.is_ascii_alphanumeric() || b" ,.!?'-\n".contains(s)).count();
+    (words * 10 >= septets.len() * 9).then_some(septets)
 }
 
 /// What matters of the optional parameters.
@@ -525,6 +550,19 @@ pub(crate) mod tests {
         // A client can't hide a message by calling it an acknowledgement.
         let parts = Sm { esm_class: 8, coding: 0, text: b"x", optional: b"" };
         assert!(!read(&sm(command::SUBMIT_SM, &parts)).expect("submit_sm").is_receipt);
+    }
+
+    #[test]
+    fn p40_p44_packed_septets_are_told_by_what_they_hold() {
+        for (octets, expected) in [
+            (&b"\xe8\x32\x9b\xfd\x46\x97\xd9\xec\x37"[..], "hellohello"),
+            // Seven spare bits, empty or filled with CR.
+            (b"\xe7\xf7\x9b\x4c\x0e\xe7\x01", "goodday"),
+            (b"\xe7\xf7\x9b\x4c\x0e\xe7\x1b", "goodday"),
+            (b"d\xe9j\xe0 vu", "d\u{e9}j\u{e0} vu"),
+        ] {
+            assert_eq!(text(&plain(octets)).as_deref(), Some(expected));
+        }
     }
 
     #[test]

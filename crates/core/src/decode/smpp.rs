@@ -342,7 +342,7 @@ fn packed(octets: &[u8]) -> Option<Vec<u8>> {
     }
     let mut septets = gsm7::unpack(octets, 0, usize::MAX);
     // Seven spare bits would read as `@`: they are zero, or CR by TS 23.038, 6.1.2.3.1.
-    if octets.len() % 7 == 0 && matches!(septets.last(), Some(0 | b'\r')) {
+    if octets.len().is_multiple_of(7) && matches!(septets.last(), Some(0 | b'\r')) {
         septets.pop();
     }
     let words = septets.iter().filter(|s| s.is_ascii_alphanumeric() || b" ,.!?'-\n".contains(s)).count();

@@ -64,7 +64,8 @@ def receipt(name: int, submitted: bytes) -> bytes:
     source, rest = rest[:source_end], rest[source_end:]
     destination_end = rest.index(b"\0", 2) + 1
     destination, rest = rest[:destination_end], rest[destination_end:]
-    # esm_class, protocol_id, priority_flag, two empty times, registered_delivery, replace, data_coding, default, length.
-    text = f"id:{name:010d} sub:001 dlvrd:001 submit date:2506010000 done date:2506010001 stat:DELIVRD err:000 text:"
+    # esm_class, then protocol_id and all else zero or empty, up to sm_length.
+    times = "submit date:2506010000 done date:2506010001"
+    text = f"id:{name:010d} sub:001 dlvrd:001 {times} stat:DELIVRD err:000 text:"
     content = text.encode() + b"tournesol"
     return b"\0" + destination + source + bytes([4, 0, 0, 0, 0, 0, 0, 0, 0, len(content)]) + content

@@ -95,7 +95,14 @@ def is_open(port: int) -> bool:
 
 
 def send(port: int, to: str, text: str, **more: str | bytes) -> None:
-    terms: dict[str, str | bytes] = {"username": "test", "password": "test", "from": SENDER, "to": to, "text": text, "charset": "UTF-8"}
+    terms: dict[str, str | bytes] = {
+        "username": "test",
+        "password": "test",
+        "from": SENDER,
+        "to": to,
+        "text": text,
+        "charset": "UTF-8",
+    }
     # Kannel asks for a receipt only when somebody wants to hear of it; nobody listens there.
     terms |= {"dlr-mask": "31", "dlr-url": "http://127.0.0.1:9/"} | more
     with urllib.request.urlopen(
@@ -123,7 +130,12 @@ def capture(place: Path) -> Path:
                     send(http, OTHER, "nothing of interest")
                     send(http, OTHER, "a tournesol in the field")
                     send(http, TARGET, LONG, coding="2")
-                    send(http, OTHER, "t\N{CYRILLIC SMALL LETTER O}urnes\N{CYRILLIC SMALL LETTER O}l", coding="2")
+                    send(
+                        http,
+                        OTHER,
+                        "t\N{CYRILLIC SMALL LETTER O}urnes\N{CYRILLIC SMALL LETTER O}l",
+                        coding="2",
+                    )
                     send(http, TARGET, "bin", coding="1", udh=b"\x06\x05\x04\x0b\x84\x23\xf0")
                     wait(lambda: centre.acknowledged >= 8, f"only {centre.submitted} submitted")
                     time.sleep(1)

@@ -43,6 +43,7 @@ const TARGETS: &[Target] = &[
     ("isup", fuzz::isup),
     ("map", fuzz::map),
     ("gsm7", fuzz::gsm7),
+    ("mime", fuzz::mime),
     ("smpp", fuzz::smpp),
     ("dns", fuzz::dns),
     ("tls", fuzz::tls),

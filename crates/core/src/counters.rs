@@ -117,6 +117,12 @@ counters! {
     MessagesEvicted => "drop.messages_evicted",
     /// Parts of long messages forgotten because their other parts never came.
     PartsDropped => "drop.message_parts",
+    /// Delivery receipts and acknowledgements: they tell of a message and are none.
+    Receipts => "messages.receipts",
+    /// Receipts of a message that was not seen, or was forgotten.
+    ReceiptsUnlinked => "messages.receipts_unlinked",
+    /// Messages forgotten while a receipt of them could still come, because there were too many.
+    ReceiptsForgotten => "drop.receipts_awaited",
     /// Flows (conversations of two transport addresses) begun.
     Flows => "flows",
     /// Flows whose name was seen.

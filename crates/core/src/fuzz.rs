@@ -11,7 +11,7 @@ use std::hint::black_box;
 pub use state::{fragments, mail_session, point, sessions, tcp, web};
 
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, isup, link, mail, map, mtp3, quic, rtcp, rtp, sccp, sctp, sdp,
+    Framing, dns, dtmf, gsm7, http, ip, isup, link, mail, map, mime, mtp3, quic, rtcp, rtp, sccp, sctp, sdp,
     sigtran, sip, smpp, sms, tcap, tls, transport, tunnel,
 };
 use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target, email};
@@ -71,10 +71,19 @@ pub fn sip(octets: &[u8]) {
     if let Some(message) = sip::Message::parse(octets) {
         message.parties(&mut |_, uri| _ = black_box(uri.len()));
         message.bodies(|kind, body| {
-            assert!(kind.len() <= octets.len() && body.len() <= octets.len());
+            _ = black_box(kind.len());
             _ = black_box(sdp::Session::parse(body).map(|session| session.media.len()));
         });
     }
+}
+
+/// Transfer and content encodings of a body: the first octet chooses.
+pub fn mime(octets: &[u8]) {
+    const ENCODINGS: [&[u8]; 4] = [b"base64", b"quoted-printable", b"gzip", b"deflate"];
+    let Some((choice, body)) = octets.split_first() else { return };
+    let encoding = ENCODINGS[usize::from(*choice) % ENCODINGS.len()];
+    assert!(mime::transfer(encoding, body).len() <= body.len());
+    _ = black_box(mime::content(encoding, body).map(|body| body.len()));
 }
 
 /// SIP in a stream: where messages begin and end.

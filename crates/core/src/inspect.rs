@@ -159,6 +159,7 @@ impl Observer for Teller {
         self.out.push_back(json!({
             "kind": "sms", "via": text.via.name(), "from": first([Role::Originator, Role::From]),
             "to": first([Role::Recipient, Role::To]), "text": text.text, "ts": text.start.seconds(), "parts": text.parts,
+            "type": text.kind.name(),
         }));
     }
 

@@ -9,8 +9,7 @@ use crate::counters::{Counter, Counters};
 use crate::decode::{rtp, sip};
 use crate::error::Refusal;
 use crate::identifier::NumberingPlans;
-use crate::matching::Selection;
-use crate::matching::{Index, Match, Resume, TaskState, Unselected};
+use crate::matching::{Index, Match, Resume, Selection, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
     Audio, CallClosed, CallRecord, Carrier, Cc, CcKind, EndReason, Facts, Iri, IriType, Party, Product, Role,
@@ -20,7 +19,7 @@ use crate::proof::Checkpoint;
 use crate::redact::Pii;
 use crate::session::call::{Call, Signalling};
 use crate::session::mail::{self, Ends, Item};
-use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
+use crate::session::{Change, Flow, NameVia, Observer, Receipt, Sessions, Text};
 use crate::task::{Kind, Task};
 
 /// The one part that sees all traffic and lets out only product.
@@ -40,6 +39,7 @@ impl Point {
             counters: Counters::default(),
             copies: Copies::default(),
             out: VecDeque::new(),
+            last_text: Selection::new(),
         };
         Self { head: config.head, config, sessions: Sessions::new(), release }
     }
@@ -130,6 +130,8 @@ struct Release {
     counters: Counters,
     copies: Copies,
     out: VecDeque<Product>,
+    /// The matches of the last text.
+    last_text: Selection,
 }
 
 impl Release {
@@ -361,11 +363,13 @@ impl Observer for Release {
             self.counters.count(Counter::MessagesUnselected);
         }
         self.suspensions(seen.ts);
+        self.last_text.clear();
         for found in found {
             let facts = Facts {
                 event: "message",
                 parties: text.parties.to_vec(),
                 via: Some(text.via.name()),
+                kind: Some(text.kind.name()),
                 start: Some(text.start),
                 parts: Some(text.parts),
                 partial: text.partial,
@@ -376,6 +380,28 @@ impl Observer for Release {
                 let body = Seen { packet: None, payload: body.as_bytes(), ..*seen };
                 self.cc(&found, &body, CcKind::Text);
             }
+            self.last_text.push(Box::new(found));
+        }
+    }
+
+    fn take_selection(&mut self) -> Selection {
+        std::mem::take(&mut self.last_text)
+    }
+
+    fn receipt(&mut self, receipt: &Receipt<'_>, seen: &Seen<'_>) {
+        for found in receipt.selection {
+            if seen.ts >= found.end() || self.index.suspended(found.task()) {
+                self.counters.count(Counter::OutsideWindow);
+                continue;
+            }
+            let facts = Facts {
+                event: "receipt",
+                parties: receipt.parties.to_vec(),
+                via: Some(receipt.via.name()),
+                state: Some(receipt.state.name()),
+                ..addresses(seen)
+            };
+            self.iri(found, IriType::Report, seen.ts, Service::Message, facts);
         }
     }
 

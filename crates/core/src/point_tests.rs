@@ -368,6 +368,34 @@ fn a_keyword_narrows_a_warrant_and_a_ceiling_ends_a_screening() {
 }
 
 #[test]
+fn p51_a_hit_names_its_warrant_its_criterion_and_its_form() {
+    let words = json!([
+        {"type": "keyword", "value": "orchid\u{e9}e", "whole_word": true},
+        {"type": "keyword", "value": "tournesol", "whole_word": true},
+    ]);
+    let mut tap =
+        Tap(point(&[warrant("S", "screening", &json!({"criteria": words, "ceiling": {"sessions": 9}}))]));
+    for (when, body) in [
+        (10, "tournesol"),
+        (11, "TOURNESOL"),
+        (12, "t\u{43e}urnesol"),
+        (13, "orchide\u{301}e"),
+        (14, "tournesols"),
+    ] {
+        tap.text(when, body);
+    }
+    let hits: Vec<_> = std::iter::from_fn(|| tap.0.poll())
+        .filter_map(|product| match product {
+            Product::Iri(iri) => Some((iri.liid.0.to_string(), iri.criterion, iri.form, iri.facts.kind)),
+            _ => None,
+        })
+        .collect();
+    let hit = |criterion, form| ("S".to_owned(), Some(criterion), Some(form), Some("text"));
+    let expected = [hit(1, "raw"), hit(1, "normalised"), hit(1, "skeleton"), hit(0, "normalised")];
+    assert_eq!(hits, expected);
+}
+
+#[test]
 fn what_is_withdrawn_or_absent_selects_nothing() {
     let mut tap = Tap(point(&[]));
     tap.call();

@@ -187,7 +187,7 @@ impl EndReason {
 /// Facts about a session that an IRI record may carry. Absent facts are `None`: unknown is not the same as empty.
 #[derive(Clone, Default, Debug)]
 pub struct Facts {
-    /// What happened, in one word: `invite`, `ringing`, `answer`, `media`, `end`, `message`, `name`, `flow_end`,
+    /// What happened, in one word: `invite`, `ringing`, `answer`, `media`, `end`, `message`, `receipt`, `name`, `flow_end`,
     /// `login`, `mail`, `mail_end`.
     pub event: &'static str,
     /// Identities with where they stood.
@@ -220,6 +220,11 @@ pub struct Facts {
     pub packets: Option<u64>,
     /// Octets of the flow on the IP layer, both directions.
     pub octets: Option<u64>,
+    /// What a message is: `text`, `binary`, `compressed`, `silent`, `sim`, `wap_push`, `mms_notification`, `card`,
+    /// `application`. Only `text` has content.
+    pub kind: Option<&'static str>,
+    /// What a receipt says became of the message: `delivered`, `expired`, `rejected`, …
+    pub state: Option<&'static str>,
     /// Parts of a long message.
     pub parts: Option<u8>,
     /// Whether parts are missing.
@@ -251,7 +256,8 @@ pub struct Iri {
     pub target: Option<u16>,
     /// Index of the criterion that was met, if the task has any.
     pub criterion: Option<u16>,
-    /// Whether the criterion was met by the text as sent or only once it was normalised: `raw` or `normalised`.
+    /// Whether the criterion was met by the text as sent, only once it was normalised, or only by what it looks like:
+    /// `raw`, `normalised` or `skeleton`.
     pub form: Option<&'static str>,
     /// The facts.
     pub facts: Facts,

@@ -20,8 +20,10 @@ pub(crate) mod web;
 pub(crate) use demux::Sessions;
 
 use crate::counters::Counter;
+use crate::decode::receipt::State;
+use crate::decode::sms::Kind;
 use crate::decode::{isup, rtp, sip};
-use crate::matching::Selection;
+use crate::matching::{Match, Selection};
 use crate::packet::{Endpoint, Seen, Time, Transport};
 use crate::product::{Carrier, Party, Side};
 
@@ -71,6 +73,8 @@ pub(crate) struct Text<'a> {
     pub(crate) via: TextVia,
     /// Identities: From/To/Request-URI/P-Asserted-Identity for SIP, Originator/Recipient for short messages.
     pub(crate) parties: &'a [Party],
+    /// What it is.
+    pub(crate) kind: Kind,
     /// `None` when the body is binary or of an unknown alphabet.
     pub(crate) text: Option<&'a str>,
     /// Parts that the message was sent in.
@@ -79,6 +83,15 @@ pub(crate) struct Text<'a> {
     pub(crate) partial: bool,
     /// When the first part was seen.
     pub(crate) start: Time,
+}
+
+/// A receipt of a text message that was told before.
+pub(crate) struct Receipt<'a> {
+    pub(crate) via: TextVia,
+    pub(crate) parties: &'a [Party],
+    pub(crate) state: State,
+    /// Who got the message: they get its receipt, and nobody else does.
+    pub(crate) selection: &'a [Box<Match>],
 }
 
 /// How a name was seen.
@@ -139,6 +152,12 @@ pub(crate) trait Observer {
     fn call_closed(&mut self, call: &mut call::Call, now: Time);
     /// A whole text message. `seen` is that of the part that completed it.
     fn text(&mut self, text: &Text<'_>, seen: &Seen<'_>);
+    /// The matches of the text that was told last, for its receipt.
+    fn take_selection(&mut self) -> Selection {
+        Selection::new()
+    }
+    /// A receipt of a text that was told.
+    fn receipt(&mut self, _: &Receipt<'_>, _: &Seen<'_>) {}
     /// A host name was seen in `flow`: as it stood on the wire, without final dot.
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
     /// A command of a mail session that names somebody, or that hides what follows. For the development tool.

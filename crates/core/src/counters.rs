@@ -65,6 +65,8 @@ counters! {
     IdentitiesDropped => "drop.identities",
     /// Media addresses that a call had no room for.
     MediaAddressesDropped => "drop.media_addresses",
+    /// Media addresses that two live calls announced at once: one of the two may be a forgery.
+    MediaContested => "media.contested",
     /// RTP packets of streams that a call had no room for.
     StreamsDropped => "drop.streams",
     /// RTP packets of a known call.

@@ -207,6 +207,10 @@ impl Release {
             selected: found.selected(),
             signals: found.signals(),
             streams: streams.collect(),
+            streams_dropped: call.limits.streams_dropped,
+            addresses_dropped: call.limits.addresses_dropped,
+            identities_dropped: call.limits.identities_dropped,
+            contested: call.limits.contested,
         })));
     }
 
@@ -238,8 +242,8 @@ impl Observer for Release {
             self.counters.count(Counter::SignalUnselected);
             return;
         }
-        let mut selection = std::mem::take(&mut call.selection);
-        for (at, found) in selection.iter_mut().enumerate() {
+        // By place, so that a bug contained in here costs the call no selection.
+        for at in 0..call.selection.len() {
             let told = match change {
                 Change::Begin | Change::Nothing => None,
                 Change::Ringing => Some((IriType::Continue, "ringing")),
@@ -250,15 +254,14 @@ impl Observer for Release {
             // A match made by this very message has told its facts already; only an end is told again, as END.
             if let Some((kind, event)) = told.filter(|(kind, _)| at < before || *kind == IriType::End) {
                 let facts = facts_of(call, event, Some(seen));
-                self.iri(found, kind, seen.ts, Service::Call, facts);
-                found.set_ended(kind == IriType::End);
+                self.iri(&call.selection[at], kind, seen.ts, Service::Call, facts);
+                call.selection[at].set_ended(kind == IriType::End);
             }
-            found.count_signal();
-            if found.content() {
-                self.cc(found, seen, CcKind::Signal);
+            call.selection[at].count_signal();
+            if call.selection[at].content() {
+                self.cc(&call.selection[at], seen, CcKind::Signal);
             }
         }
-        call.selection = selection;
     }
 
     fn rtp(&mut self, call: &mut Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>) {

@@ -427,6 +427,14 @@ pub struct CallClosed {
     pub signals: u64,
     /// Media, as seen at the tap, whole call.
     pub streams: Vec<StreamReport>,
+    /// RTP packets not released, as they belonged to streams beyond the limit of one call.
+    pub streams_dropped: u64,
+    /// Media addresses beyond the limit of one call: their packets were not released.
+    pub addresses_dropped: u64,
+    /// Identities beyond the limit of one call.
+    pub identities_dropped: u64,
+    /// Another live call announced a media address of this one, by reuse or by forgery: packets may have gone to that.
+    pub contested: bool,
 }
 
 /// One call of the network, held under a retention order. Identities leave this program only sealed.

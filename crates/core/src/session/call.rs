@@ -20,7 +20,7 @@ use self::media::{Described, Media};
 pub(crate) use self::state::CallState;
 use self::state::{Event, transition};
 pub(crate) use self::stream::Stream;
-use self::table::{CallRef, Table};
+use self::table::{CallRef, List, Table};
 use super::{Change, Observer};
 use crate::counters::Counter;
 use crate::decode::sip::{self, Method};
@@ -86,6 +86,8 @@ pub(crate) struct Call {
     pub(crate) selection: Selection,
     /// How many of `parties` the matcher has looked at.
     pub(crate) checked: usize,
+    /// What of the call was beyond a limit, or isn't certain.
+    pub(crate) limits: Limits,
     inner: Inner,
 }
 
@@ -93,6 +95,8 @@ pub(crate) struct Call {
 struct Inner {
     /// Tag of the side that sent the first INVITE, hashed.
     caller_tag: u64,
+    /// That of the call which had this Call-ID before: its retransmissions say nothing of this one.
+    predecessor: Option<u64>,
     dialogs: Dialogs,
     described: Described,
     /// Last session description of each side, hashed: retransmissions and unchanged re-INVITEs aren't read again.
@@ -127,8 +131,10 @@ impl Call {
             streams: Vec::new(),
             selection: Selection::new(),
             checked: 0,
+            limits: Limits::default(),
             inner: Inner {
                 caller_tag: 0,
+                predecessor: None,
                 dialogs: Dialogs::default(),
                 described: Described::default(),
                 last_sdp: [0; 2],
@@ -138,6 +144,19 @@ impl Call {
                 last_media: None,
                 last_stream: 0,
             },
+        }
+    }
+
+    /// Which list of the table the call stands in.
+    fn list(&self) -> List {
+        if !self.selection.is_empty() {
+            List::Selected
+        } else if self.inner.last_media.is_some() {
+            List::Live
+        } else if self.answer.is_some() {
+            List::Quiet
+        } else {
+            List::Setup
         }
     }
 
@@ -157,6 +176,11 @@ impl Call {
             // that somebody forged ends no talk.
             CallState::Failed | CallState::Ended => alive.plus_seconds(LINGER),
         }
+    }
+
+    /// Whether it has ended, as far as is known.
+    const fn is_over(&self) -> bool {
+        matches!(self.state, CallState::Failed | CallState::Ended)
     }
 
     /// Sets how the call ended, unless signalling said so.
@@ -217,6 +241,19 @@ impl Call {
     }
 }
 
+/// What of a call was beyond a limit, or isn't certain: each says that a recording may not be whole.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Limits {
+    /// RTP packets of streams beyond [`MAX_STREAMS`].
+    pub(crate) streams_dropped: u64,
+    /// Media addresses beyond the limits of `media.rs`.
+    pub(crate) addresses_dropped: u64,
+    /// Identities beyond [`MAX_PARTIES`].
+    pub(crate) identities_dropped: u64,
+    /// Another live call announced a media address of this one: some of its packets may have gone to the other.
+    pub(crate) contested: bool,
+}
+
 /// A limit was met; the caller counts it.
 struct TooMany;
 
@@ -244,16 +281,35 @@ impl Calls {
             return;
         }
         let call_id = sip::text(message.call_id);
-        let mut begun = false;
-        let at = match self.table.find(&call_id) {
+        let invite = method == Method::Invite && message.status().is_none();
+        let initial = invite && message.to_tag.is_empty();
+        let from = self.hasher.hash_one(message.from_tag);
+        let mut found = self.table.find(&call_id);
+        let mut predecessor = None;
+        // RFC 3261, 8.1.1.4 wants a new Call-ID for each call, but some senders use theirs again. The call that has ended
+        // stays for its late media, without its name.
+        if let Some(at) = found.filter(|_| initial)
+            && let Some(ended) = self.table.get(at).filter(|call| call.state == CallState::Ended)
+            && !ended.inner.dialogs.knows(self.hasher.hash_one(message.branch()))
+        {
+            predecessor = Some(ended.inner.caller_tag).filter(|tag| *tag != from);
+            self.table.detach(at);
+            found = None;
+        }
+        let begun = found.is_none();
+        let at = match found {
             Some(at) => at,
-            None if method == Method::Invite && message.status().is_none() => {
-                begun = true;
-                self.begin(&call_id, seen, out)
-            }
+            None if invite => self.begin(&call_id, seen, out),
             None => return,
         };
         let Some(call) = self.table.get_mut(at) else { return };
+        if begun {
+            call.inner.predecessor = predecessor;
+        } else if call.inner.predecessor.is_some_and(|old| {
+            old == from || old == self.hasher.hash_one(message.to_tag)
+        }) {
+            return;
+        }
         let inner = &mut call.inner;
         inner.last_signal = inner.last_signal.max(seen.ts);
         match seen.transport {
@@ -261,13 +317,15 @@ impl Calls {
             Transport::Tcp => call.tcp = true,
         }
 
-        let initial = method == Method::Invite && message.status().is_none() && message.to_tag.is_empty();
-        let from = self.hasher.hash_one(message.from_tag);
         if begun || (initial && call.answer.is_none()) {
             call.inner.caller_tag = from;
         }
         let event = reading::event(&self.hasher, call, message, from);
+        let before = call.is_over();
         let mut change = event.map_or(Change::Nothing, |event| call.apply(event, seen.ts));
+        if call.is_over() != before {
+            self.media.retire(at, &call.inner.described, !before);
+        }
         if begun {
             change = Change::Begin;
         }
@@ -275,6 +333,7 @@ impl Calls {
         let dropped = reading::parties(call, message, initial || begun);
         if dropped > 0 {
             out.count(Counter::IdentitiesDropped, dropped);
+            call.limits.identities_dropped += dropped;
         }
 
         let moved = if message.body.is_empty() {
@@ -290,10 +349,8 @@ impl Calls {
         }
 
         out.signal(call, change, message, seen);
-        let deadline = call.deadline();
-        if change == Change::Answer {
-            self.table.establish(at);
-        }
+        let (deadline, list) = (call.deadline(), call.list());
+        self.table.file(at, list);
         self.table.schedule(at, deadline, seen.ts);
     }
 
@@ -317,14 +374,9 @@ impl Calls {
             return self.rtcp(seen, out);
         }
         let Some(packet) = rtp::Packet::parse(seen.payload) else { return false };
-        let (binding, to_owner) = match self.media.rtp(seen.dst) {
-            Some(binding) => (binding, true),
-            None => match self.media.rtp(seen.src) {
-                Some(binding) => (binding, false),
-                None => return false,
-            },
-        };
+        let Some((binding, to_owner)) = self.media.rtp(seen.src, seen.dst) else { return false };
         let Some(call) = self.table.get_mut(binding.call) else { return false };
+        call.limits.contested |= binding.contested;
         let Some(owner) = call.inner.described.side(binding) else { return false };
         // A packet to the address that the caller gave was sent by the callee.
         let side = if to_owner { owner.other() } else { owner };
@@ -341,6 +393,7 @@ impl Calls {
             Some(index) => index,
             None if call.streams.len() == MAX_STREAMS => {
                 out.count(Counter::StreamsDropped, 1);
+                call.limits.streams_dropped += 1;
                 return true;
             }
             None => {
@@ -360,6 +413,8 @@ impl Calls {
             stream.packet(&packet, seen.ts);
         }
         out.rtp(call, index, &packet, seen);
+        let list = call.list();
+        self.table.file(binding.call, list);
         true
     }
 
@@ -399,6 +454,7 @@ impl Calls {
 
     fn close(&mut self, at: CallRef, otherwise: EndReason, now: Time, out: &mut impl Observer) {
         let Some(mut call) = self.table.remove(at) else { return };
+        call.limits.contested |= self.media.contested(at, &call.inner.described);
         self.media.release(at, &call.inner.described);
         call.conclude(otherwise);
         out.call_closed(&mut call, now);

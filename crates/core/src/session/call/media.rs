@@ -21,6 +21,10 @@ const MAX_SECTIONS: usize = MAX_ADDRESSES;
 /// Most encoding names that share one copy. IANA lists about 150 for RTP; beyond this each stream pays for its own.
 const MAX_NAMES: usize = 512;
 
+/// Most calls that one address is kept for besides the one that has it. Two calls meet at an address when a port is used
+/// again, and a hop seen twice adds none; more is somebody who announces what isn't theirs.
+const MAX_RIVALS: usize = 4;
+
 /// Longest encoding name kept; the longest registered one has 24 octets.
 const MAX_NAME: usize = 32;
 
@@ -65,6 +69,14 @@ pub(super) struct Binding {
     section: u8,
     /// `a=rtcp` or an ICE candidate of component 2.
     rtcp_only: bool,
+    /// Media have come to or from the address under this binding.
+    flowing: bool,
+    /// The call has ended: the next description of the address takes it.
+    over: bool,
+    /// Other calls have announced the address as well: see [`Media::rivals`].
+    shared: bool,
+    /// They did so while this call was up.
+    pub(super) contested: bool,
 }
 
 /// What the session descriptions of one call have said so far.
@@ -85,6 +97,8 @@ pub(super) struct Outcome {
     pub(super) changed: bool,
     /// Addresses or descriptions that didn't fit.
     pub(super) dropped: u64,
+    /// Addresses that another live call has announced too.
+    pub(super) contested: u64,
 }
 
 impl Described {
@@ -114,14 +128,62 @@ impl Described {
 #[derive(Default)]
 pub(super) struct Media {
     bindings: HashMap<Address, Binding>,
+    /// The other calls that announce an address, newest last. Anybody can name anybody's address in an INVITE, so the
+    /// newest description doesn't win by itself: see [`Self::resolve`].
+    rivals: HashMap<Address, SmallVec<[Binding; 1]>>,
     names: HashMap<Box<str>, Arc<str>>,
 }
 
 impl Media {
-    /// The binding of an address that receives RTP.
+    /// The binding that an RTP packet falls under, and whether it goes to the address (or comes from it: symmetric RTP,
+    /// RFC 4961).
     #[inline]
-    pub(super) fn rtp(&self, at: Endpoint) -> Option<Binding> {
-        self.bindings.get(&Address::from(at)).filter(|b| !b.rtcp_only).copied()
+    pub(super) fn rtp(&mut self, src: Endpoint, dst: Endpoint) -> Option<(Binding, bool)> {
+        let (src, dst) = (Address::from(src), Address::from(dst));
+        match self.flow(dst, src) {
+            Some(binding) => Some((binding, true)),
+            None => Some((self.flow(src, dst)?, false)),
+        }
+    }
+
+    #[inline]
+    fn flow(&mut self, at: Address, other: Address) -> Option<Binding> {
+        let binding = self.bindings.get_mut(&at).filter(|b| !b.rtcp_only)?;
+        if !binding.shared {
+            binding.flowing = true;
+            return Some(*binding);
+        }
+        self.resolve(at, other)
+    }
+
+    /// Whose a packet is at an address that several calls have announced: a call's which has announced the packet's other
+    /// end too; then one's that hasn't ended; then that one's whose media began here; then the newest one's. It is never
+    /// given to two.
+    #[cold]
+    fn resolve(&mut self, at: Address, other: Address) -> Option<Binding> {
+        let rank = |b: &Binding| (self.claims(other).any(|o| o.call == b.call), !b.over, b.flowing);
+        let held = *self.bindings.get(&at)?;
+        let rivals = self.rivals.get(&at).map_or(&[][..], |r| &r[..]);
+        let best = rivals.iter().filter(|b| !b.rtcp_only).max_by_key(|b| rank(b)).copied();
+        if let Some(best) = best.filter(|best| rank(best) > rank(&held)) {
+            self.promote(at, best);
+        }
+        let binding = self.bindings.get_mut(&at)?;
+        binding.flowing = true;
+        Some(*binding)
+    }
+
+    /// Every binding of an address.
+    fn claims(&self, at: Address) -> impl Iterator<Item = &Binding> {
+        self.bindings.get(&at).into_iter().chain(self.rivals.get(&at).into_iter().flatten())
+    }
+
+    /// Lets a rival have the address; who had it becomes a rival.
+    fn promote(&mut self, at: Address, rival: Binding) {
+        let (Some(held), Some(rivals)) = (self.bindings.get_mut(&at), self.rivals.get_mut(&at)) else { return };
+        rivals.retain(|r| r.call != rival.call);
+        rivals.push(*held);
+        *held = Binding { shared: true, ..rival };
     }
 
     /// The binding of an address that receives RTCP: named by `a=rtcp`, the RTP port itself (RFC 5761), or the next
@@ -130,12 +192,40 @@ impl Media {
         if let Some(binding) = self.bindings.get(&Address::from(at)) {
             return Some(*binding);
         }
-        self.rtp(Endpoint { port: at.port.checked_sub(1)?, ..at })
+        let below = Endpoint { port: at.port.checked_sub(1)?, ..at };
+        self.bindings.get(&Address::from(below)).filter(|b| !b.rtcp_only).copied()
+    }
+
+    /// Whether all addresses that the call has announced still lead to it.
+    pub(super) fn holds(&self, call: CallRef, known: &Described) -> bool {
+        known.addresses.iter().all(|at| self.claims(*at).any(|b| b.call == call))
+    }
+
+    /// Whether another live call has announced an address of this one.
+    pub(super) fn contested(&self, call: CallRef, known: &Described) -> bool {
+        known.addresses.iter().any(|at| self.claims(*at).any(|b| b.call == call && b.contested))
+    }
+
+    /// The call has ended, or (`over` is false) goes on after all. Its addresses stay its own until another call
+    /// announces them, so that late media find it; those that another call announces already go to that one.
+    pub(super) fn retire(&mut self, call: CallRef, known: &Described, over: bool) {
+        for at in &known.addresses {
+            let Some(held) = self.bindings.get_mut(at) else { continue };
+            if held.call == call {
+                held.over = over;
+                let heir = self.rivals.get(at).and_then(|r| r.iter().rev().find(|b| !b.over)).copied();
+                if let Some(heir) = heir.filter(|_| over) {
+                    self.promote(*at, heir);
+                }
+            } else if let Some(own) = self.rivals.get_mut(at).and_then(|r| r.iter_mut().find(|b| b.call == call)) {
+                own.over = over;
+            }
+        }
     }
 
     /// Takes one side's session description into a call: binds its addresses to the call and keeps its payload types.
-    /// An address that another call has is taken over: ports are used again within seconds, and the newest description
-    /// tells whose they are now.
+    /// An address of a call that has ended is taken over: ports are used again within seconds. One of a call that is
+    /// still up is contested: see [`Self::resolve`].
     pub(super) fn describe(
         &mut self,
         call: CallRef,
@@ -185,7 +275,7 @@ impl Media {
         media: &sdp::Media<'_>,
         done: &mut Outcome,
     ) -> u8 {
-        let bound = self.bindings.get(&Address::from(rtp)).filter(|b| b.call == call).map(|b| b.section);
+        let bound = self.claims(Address::from(rtp)).find(|b| b.call == call).map(|b| b.section);
         let bound = bound.filter(|n| known.sections.get(usize::from(*n)).is_some_and(|s| s.side == side));
         let mut codecs = SmallVec::new();
         for map in &media.rtpmap {
@@ -207,11 +297,10 @@ impl Media {
         let n = known.oldest;
         known.oldest = (n + 1) % MAX_SECTIONS as u8;
         done.dropped += 1;
-        let bindings = &mut self.bindings;
         known.addresses.retain(|address| {
-            let gone = bindings.get(address).is_some_and(|b| b.call == call && b.section == n);
+            let gone = self.claims(*address).any(|b| b.call == call && b.section == n);
             if gone {
-                bindings.remove(address);
+                self.forget(call, *address);
             }
             !gone
         });
@@ -231,9 +320,52 @@ impl Media {
         done: &mut Outcome,
     ) {
         let address = Address::from(at);
-        let before = self.bindings.insert(address, Binding { call, section, rtcp_only });
-        if before.is_some_and(|b| b.call == call) {
-            return;
+        let new = Binding {
+            call,
+            section,
+            rtcp_only,
+            flowing: false,
+            over: false,
+            shared: false,
+            contested: false,
+        };
+        // What is known of an address outlives the description of it.
+        let renewed = |old: &Binding| Binding {
+            flowing: old.flowing,
+            shared: old.shared,
+            contested: old.contested,
+            ..new
+        };
+        match self.bindings.get_mut(&address) {
+            Some(held) if held.call == call => {
+                *held = renewed(held);
+                return;
+            }
+            None => {
+                self.bindings.insert(address, new);
+            }
+            Some(held) => {
+                let rivals = self.rivals.entry(address).or_default();
+                if let Some(own) = rivals.iter_mut().find(|b| b.call == call) {
+                    *own = renewed(own);
+                    return;
+                }
+                let contested = !held.over || rivals.iter().any(|b| !b.over);
+                held.contested |= contested && !held.over;
+                held.shared = true;
+                let mut new = Binding { shared: true, contested, ..new };
+                // Media that flow stay where they are, until the call that they flow in has ended.
+                if held.over || !held.flowing {
+                    std::mem::swap(held, &mut new);
+                }
+                rivals.push(new);
+                if rivals.len() > MAX_RIVALS {
+                    let worst = rivals.iter().position(|b| b.over || !b.flowing).unwrap_or(0);
+                    rivals.remove(worst);
+                    done.dropped += 1;
+                }
+                done.contested += u64::from(contested);
+            }
         }
         done.changed = true;
         if known.addresses.len() == MAX_ADDRESSES {
@@ -252,8 +384,26 @@ impl Media {
     }
 
     fn forget(&mut self, call: CallRef, address: Address) {
-        if self.bindings.get(&address).is_some_and(|b| b.call == call) {
+        let own = self.bindings.get(&address).is_some_and(|b| b.call == call);
+        let Some(rivals) = self.rivals.get_mut(&address) else {
+            if own {
+                self.bindings.remove(&address);
+            }
+            return;
+        };
+        rivals.retain(|b| b.call != call);
+        let heir = if own { rivals.iter().rposition(|b| !b.over).or(rivals.len().checked_sub(1)) } else { None };
+        let heir = heir.map(|n| rivals.remove(n));
+        let shared = !rivals.is_empty();
+        if !shared {
+            self.rivals.remove(&address);
+        }
+        if let Some(heir) = heir {
+            self.bindings.insert(address, Binding { shared, ..heir });
+        } else if own {
             self.bindings.remove(&address);
+        } else if let Some(held) = self.bindings.get_mut(&address) {
+            held.shared = shared;
         }
     }
 
@@ -306,6 +456,6 @@ impl Media {
     /// How many addresses are bound.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.bindings.len()
+        self.bindings.len() + self.rivals.values().map(SmallVec::len).sum::<usize>()
     }
 }

@@ -104,7 +104,8 @@ pub(super) fn describe(
         }
         let hash = hasher.hash_one(body);
         let Some(last) = inner.last_sdp.get_mut(side as usize) else { return };
-        if *last == hash {
+        // A retransmission is read once, as long as what it announced is still the call's.
+        if *last == hash && media.holds(at, &inner.described) {
             return;
         }
         *last = hash;
@@ -112,6 +113,8 @@ pub(super) fn describe(
         let outcome = media.describe(at, &mut inner.described, side, &session);
         changed |= outcome.changed;
         let dropped = outcome.dropped + u64::from(session.dropped);
+        call.limits.addresses_dropped += dropped;
+        out.count(Counter::MediaContested, outcome.contested);
         if dropped > 0 {
             out.count(Counter::MediaAddressesDropped, dropped);
         }

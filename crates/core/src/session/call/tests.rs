@@ -539,3 +539,108 @@ proptest! {
         prop_assert!(tap.calls.table.first().is_none());
     }
 }
+
+/// One side of another call, with SDP.
+fn other(id: &str, from: Side, line: &str, tag: &str, cseq: &str, sdp: &str) -> String {
+    message(id, from, line, tag, cseq, &format!("{id}{cseq}"), sdp)
+}
+
+#[test]
+fn forged_answers_push_out_no_call_with_media_and_no_selected_one() {
+    let mut tap = Tap::new();
+    tap.calls = Calls::with_limit(4);
+    tap.at(1).alice("INVITE", "", "1 INVITE", "10.0.0.1:4000").bob("200", "b", "1 INVITE", "10.0.0.2:5000");
+    assert!(tap.rtp("10.0.0.1:4000", "10.0.0.2:5000", 0, 1, 1));
+    for n in 2..200 {
+        let id = n.to_string();
+        tap.raw(other(&id, Side::Caller, "INVITE", "", "1 INVITE", "").as_bytes());
+        tap.raw(other(&id, Side::Callee, "200", "b", "1 INVITE", "").as_bytes());
+    }
+    assert!(tap.calls.table.find("1").is_some(), "media vouch for it");
+    let told = tap.told();
+    assert!(told.contains(&"2 closed Evicted 200 start 1 ringing - answer 1 end -".to_owned()));
+    // A call in setup is worth more than the many that were answered and say nothing.
+    tap.raw(other("new", Side::Caller, "INVITE", "", "1 INVITE", "").as_bytes());
+    tap.raw(other("newer", Side::Caller, "INVITE", "", "1 INVITE", "").as_bytes());
+    assert!(tap.calls.table.find("new").is_some() && tap.calls.table.find("1").is_some());
+}
+
+#[test]
+fn a_call_id_used_again_begins_a_new_call() {
+    let mut tap = Tap::new();
+    tap.at(1).alice("INVITE", "", "1 INVITE", "10.0.0.1:4000").bob("200", "b", "1 INVITE", "10.0.0.2:5000");
+    assert!(tap.rtp("10.0.0.1:4000", "10.0.0.2:5000", 0, 1, 1));
+    tap.at(3).alice("BYE", "b", "2 BYE", "");
+    tap.alice("INVITE", "", "1 INVITE", "10.0.0.1:4000");
+    assert_eq!(tap.counted(Counter::Calls), 1, "a late copy of the first INVITE begins nothing");
+    tap.at(4).says(Side::Caller, "INVITE", "", "9 INVITE", "fresh", "10.0.0.1:4400");
+    assert_eq!(tap.counted(Counter::Calls), 2);
+    tap.says(Side::Callee, "200", "c", "9 INVITE", "fresh", "10.0.0.2:5500");
+    tap.told();
+    assert!(tap.rtp("10.0.0.1:4000", "10.0.0.2:5000", 0, 2, 1), "late media of the first");
+    assert!(tap.rtp("10.0.0.1:4400", "10.0.0.2:5500", 0, 1, 2));
+    tap.at(9).alice("BYE", "c", "10 BYE", "").at(60);
+    let told = tap.told();
+    assert!(told.contains(&"1 closed Bye 200 start 1 ringing - answer 1 end 3".to_owned()), "{told:?}");
+    assert!(told.contains(&"1 closed Bye 200 start 4 ringing - answer 4 end 9".to_owned()), "{told:?}");
+    assert_eq!((tap.calls.media.len(), tap.calls.table.first()), (0, None));
+}
+
+#[test]
+fn a_forged_invite_takes_no_media_of_a_call_that_has_them() {
+    let mut tap = Tap::new();
+    tap.at(1).alice("INVITE", "", "1 INVITE", "10.0.0.1:4000").bob("200", "b", "1 INVITE", "10.0.0.2:5000");
+    assert!(tap.rtp("10.0.0.9:777", "10.0.0.1:4000", 0, 1, 1));
+    tap.raw(other("2", Side::Caller, "INVITE", "", "1 INVITE", "10.0.0.1:4000").as_bytes());
+    assert_eq!(tap.counted(Counter::MediaContested), 1);
+    tap.told();
+    assert!(tap.rtp("10.0.0.9:777", "10.0.0.1:4000", 0, 2, 1));
+    assert_eq!(tap.told(), ["1 Callee Pcmu/8000"], "where its RTP began");
+    for id in ["1", "2"] {
+        let at = tap.calls.table.find(id).expect("the call");
+        let call = tap.calls.table.get(at).expect("the call");
+        assert!(tap.calls.media.contested(at, &call.inner.described), "{id} says so");
+    }
+    // Once the first has ended, the second has it; and an address that was contested is announced again in vain.
+    tap.at(3).alice("BYE", "b", "2 BYE", "");
+    tap.told();
+    assert!(tap.rtp("10.0.0.9:777", "10.0.0.1:4000", 0, 3, 1));
+    assert_eq!(tap.told(), ["2 Callee Pcmu/8000"]);
+}
+
+#[test]
+fn the_call_that_announced_both_ends_has_the_packet() {
+    let mut tap = Tap::new();
+    // The forgery came first and has media of its own making.
+    tap.at(1).raw(other("2", Side::Caller, "INVITE", "", "1 INVITE", "10.0.0.1:4000").as_bytes());
+    assert!(tap.rtp("10.0.0.66:6", "10.0.0.1:4000", 0, 1, 1));
+    tap.alice("INVITE", "", "1 INVITE", "10.0.0.1:4000").bob("200", "b", "1 INVITE", "10.0.0.2:5000");
+    tap.told();
+    assert!(tap.rtp("10.0.0.2:5000", "10.0.0.1:4000", 0, 1, 7));
+    assert!(tap.rtp("10.0.0.1:4000", "10.0.0.2:5000", 0, 1, 8));
+    assert_eq!(tap.told(), ["1 Callee Pcmu/8000", "1 Caller Pcmu/8000"]);
+    // A port used again within seconds: what is late still belongs to the older call (both its ends say so).
+    tap.at(2).alice("BYE", "b", "2 BYE", "");
+    tap.raw(other("3", Side::Caller, "INVITE", "", "1 INVITE", "10.0.0.1:4000").as_bytes());
+    tap.raw(other("3", Side::Callee, "200", "c", "1 INVITE", "10.0.0.3:6000").as_bytes());
+    tap.told();
+    assert!(tap.rtp("10.0.0.3:6000", "10.0.0.1:4000", 0, 1, 9));
+    assert!(tap.rtp("10.0.0.2:5000", "10.0.0.1:4000", 0, 2, 7));
+    assert_eq!(tap.told(), ["3 Callee Pcmu/8000", "1 Callee Pcmu/8000"]);
+    tap.at(600).finish();
+    assert_eq!(tap.calls.media.len(), 0);
+}
+
+#[test]
+fn a_description_repeated_gets_lost_addresses_back() {
+    let mut tap = Tap::new();
+    tap.at(1).alice("INVITE", "", "1 INVITE", "10.0.0.1:4000").alice("CANCEL", "", "1 CANCEL", "");
+    for n in 0..10 {
+        let id = format!("x{n}");
+        tap.raw(other(&id, Side::Caller, "INVITE", "", "1 INVITE", "10.0.0.1:4000").as_bytes());
+    }
+    tap.bob("200", "b", "1 INVITE", "10.0.0.2:5000").alice("INVITE", "b", "2 INVITE", "10.0.0.1:4000");
+    tap.told();
+    assert!(tap.rtp("10.0.0.2:5000", "10.0.0.1:4000", 0, 1, 1));
+    assert_eq!(tap.told(), ["1 Callee Pcmu/8000"]);
+}

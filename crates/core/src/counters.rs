@@ -65,6 +65,8 @@ counters! {
     IdentitiesDropped => "drop.identities",
     /// Media addresses that a call had no room for.
     MediaAddressesDropped => "drop.media_addresses",
+    /// Links between legs that a call, or a value they share, had no room for.
+    LinksDropped => "drop.links",
     /// Media addresses that two live calls announced at once: one of the two may be a forgery.
     MediaContested => "media.contested",
     /// RTP packets of streams that a call had no room for.
@@ -111,6 +113,8 @@ counters! {
     NamesUnreadable => "names.unreadable",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
+    /// Packets and message bodies with digits that a warrant doesn't permit: left out, or blanked.
+    DigitsWithheld => "drop.digits",
     /// IRI released.
     Iri => "product.iri",
     /// CC released.

@@ -11,12 +11,12 @@ use crate::identifier::NumberingPlans;
 use crate::matching::{Index, Match, Resume, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
-    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role, Service, Side,
-    StreamReport, TaskId,
+    Audio, CallClosed, CallRecord, Cc, CcKind, Confidence, Course, EndReason, Facts, Iri, IriType, Product,
+    Role, Service, Side, StreamReport, TaskId,
 };
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
-use crate::session::call::Call;
+use crate::session::call::{Call, CallState};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 use crate::task::{Kind, Task};
 
@@ -37,7 +37,9 @@ impl Point {
             counters: Counters::default(),
             out: VecDeque::new(),
         };
-        Self { head: config.head, config, sessions: Sessions::new(), release }
+        let mut sessions = Sessions::new();
+        sessions.set_leg_header(config.leg_header.clone());
+        Self { head: config.head, config, sessions, release }
     }
 
     /// Admits a task (see [`Task::admit`] for the steps). `now` is the caller's clock: the window must be open now.
@@ -119,6 +121,9 @@ pub struct Admission<'a> {
     pub recipients: &'a [String],
 }
 
+/// Stands for each octet of a body that may hold digits.
+const BLANK: u8 = b'x';
+
 /// Hears what sessions find out, matches, and releases.
 struct Release {
     index: Index,
@@ -130,11 +135,22 @@ struct Release {
 impl Release {
     /// Matches identities that are new in `call`; each new match begins with a BEGIN record.
     fn select(&mut self, call: &mut Call, seen: &Seen<'_>, event: &'static str) {
-        if call.checked == call.parties.len() {
+        if call.checked_under != self.index.admissions {
+            // A task was admitted in mid-call.
+            (call.checked, call.checked_under) = (0, self.index.admissions);
+        }
+        if call.checked == call.parties.len() && call.followed.is_empty() {
             return;
         }
         let counters = &mut self.counters;
-        let made = self.index.call(call, &self.plans, seen.ts, &mut |why| counters.count(counter_of(why)));
+        let missed = &mut |why| counters.count(counter_of(why));
+        let mut made = 0;
+        if call.checked < call.parties.len() {
+            made += self.index.call(call, &self.plans, seen.ts, missed);
+        }
+        if !call.followed.is_empty() {
+            made += self.index.follow(call, seen.ts, missed);
+        }
         for at in call.selection.len() - made..call.selection.len() {
             let facts = facts_of(call, event, Some(seen));
             self.iri(&call.selection[at], IriType::Begin, seen.ts, Service::Call, facts);
@@ -161,6 +177,22 @@ impl Release {
         self.out.push_back(Product::Cc(Box::new(Cc::new(found, seen, kind))));
     }
 
+    /// Releases a signalling message. Digits in it are blanked unless the warrant permits them, and then the message goes
+    /// out alone: the checksum of the packet that it stood in would give a single digit away.
+    fn signal_cc(&mut self, call: &mut Call, at: usize, message: &sip::Message<'_>, seen: &Seen<'_>) {
+        if call.selection[at].digits() || !message.may_hold_digits() {
+            self.cc(&call.selection[at], seen, CcKind::Signal);
+            return;
+        }
+        call.selection[at].blank();
+        self.counters.count(Counter::DigitsWithheld);
+        let mut blanked = message.octets.to_vec();
+        let (from, length) = place(message.octets, message.body);
+        let body = from as usize..(from + length) as usize;
+        blanked.get_mut(body).unwrap_or_default().fill(BLANK);
+        self.cc(&call.selection[at], &Seen { packet: None, payload: &blanked, ..*seen }, CcKind::Signal);
+    }
+
     /// Ends the matches whose authority is over, by its window or its ceiling. Nothing is released after that moment.
     fn lapse(&mut self, call: &mut Call, now: Time) {
         if !self.index.any_suspended && self.index.first_end.is_none_or(|end| now < end) {
@@ -183,6 +215,36 @@ impl Release {
         }
     }
 
+    /// Ends the matches whose target has left the call while others talk on: it has transferred the call (its REFER was
+    /// accepted), and the call was hung up on it, or the network gives its side another identity; or the leg by which
+    /// this call was followed is over. See `docs/adr/0009-legs.md`.
+    fn leave(&mut self, call: &mut Call, now: Time) {
+        let mut at = 0;
+        while let Some(found) = call.selection.get(at) {
+            let task = found.task();
+            let leg_over = found.is_followed() && !call.followed.iter().any(|f| f.task == task && f.up);
+            let side = found.side().filter(|side| call.referred[*side as usize]);
+            let another = side
+                .and_then(|side| call.asserted(side))
+                .is_some_and(|now_there| !self.index.targets(task, &now_there.0, &self.plans, call.src));
+            let hung_up = side.is_some() && call.state == CallState::Ended;
+            if !(leg_over || another || hung_up) {
+                at += 1;
+                continue;
+            }
+            let found = call.selection.remove(at);
+            if !leg_over {
+                call.left.push(task);
+            }
+            if !found.ended() {
+                // What the others do from now on is not this warrant's.
+                let facts = Facts { event: "target_left", start: Some(call.start), ..Facts::default() };
+                self.iri(&found, IriType::End, now, Service::Call, facts);
+            }
+            self.closed(call, &found, EndReason::TargetLeft);
+        }
+    }
+
     fn closed(&mut self, call: &Call, found: &Match, end_reason: EndReason) {
         let streams = call.streams.iter().enumerate().map(|(i, s)| StreamReport {
             side: s.side,
@@ -194,6 +256,7 @@ impl Release {
             duplicates: s.duplicates,
             first: s.first,
             last: s.last,
+            branch: s.branch,
         });
         self.out.push_back(Product::CallClosed(Box::new(CallClosed {
             task: found.task(),
@@ -211,6 +274,8 @@ impl Release {
             addresses_dropped: call.limits.addresses_dropped,
             identities_dropped: call.limits.identities_dropped,
             contested: call.limits.contested,
+            digits_withheld: found.withheld().0,
+            digits_blanked: found.withheld().1,
         })));
     }
 
@@ -234,8 +299,11 @@ impl Release {
 }
 
 impl Observer for Release {
-    fn signal(&mut self, call: &mut Call, change: Change, _: &sip::Message<'_>, seen: &Seen<'_>) {
+    fn signal(&mut self, call: &mut Call, change: Change, message: &sip::Message<'_>, seen: &Seen<'_>) {
         self.lapse(call, seen.ts);
+        if change != Change::End {
+            self.leave(call, seen.ts);
+        }
         let before = call.selection.len();
         self.select(call, seen, if change == Change::Begin { "invite" } else { "selected" });
         if call.selection.is_empty() {
@@ -259,8 +327,11 @@ impl Observer for Release {
             }
             call.selection[at].count_signal();
             if call.selection[at].content() {
-                self.cc(&call.selection[at], seen, CcKind::Signal);
+                self.signal_cc(call, at, message, seen);
             }
+        }
+        if change == Change::End {
+            self.leave(call, seen.ts);
         }
     }
 
@@ -272,8 +343,14 @@ impl Observer for Release {
             return;
         }
         self.lapse(call, seen.ts);
+        self.leave(call, seen.ts);
         let Some(s) = call.streams.get(stream) else { return };
-        for found in call.selection.iter().filter(|m| m.content()) {
+        for found in call.selection.iter_mut().filter(|m| m.content()) {
+            if s.digits && !found.digits() {
+                found.withhold();
+                self.counters.count(Counter::DigitsWithheld);
+                continue;
+            }
             let octets = seen.packet.map_or(seen.payload, |p| p.data);
             let kind = CcKind::Rtp(Audio {
                 side: s.side,
@@ -293,6 +370,7 @@ impl Observer for Release {
     fn rtcp(&mut self, call: &mut Call, _: Side, seen: &Seen<'_>) {
         self.counters.count(Counter::Rtcp);
         self.lapse(call, seen.ts);
+        self.leave(call, seen.ts);
         if call.selection.is_empty() {
             self.counters.count(Counter::MediaUnselected);
         }
@@ -449,8 +527,18 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
         answer: call.answer,
         end: call.end,
         end_reason: call.end_reason,
+        course: course_of(call, Confidence::Probable),
         ..seen.map(addresses).unwrap_or_default()
     }
+}
+
+/// The course of a call as it is told: sorted out, and without links below a confidence. What is only a lead would tell
+/// of a call that nobody has authority to hear of.
+fn course_of(call: &Call, least: Confidence) -> Option<Box<Course>> {
+    let mut course = call.course.clone()?;
+    course.diversion = course.sort_out(call);
+    course.links.retain(|l| l.rule.confidence() <= least);
+    Some(course)
 }
 
 impl CallRecord {
@@ -464,7 +552,9 @@ impl CallRecord {
         // What the network vouches for counts more than what the caller says of itself.
         let caller = normal(by_role(Role::PAssertedIdentity).or_else(|| by_role(Role::From)));
         let callee = normal(by_role(Role::RequestUri).or_else(|| by_role(Role::To)));
+        let course = course_of(call, Confidence::Possible);
         Self {
+            course,
             task: found.task(),
             start: call.start,
             ringing: call.ringing,

@@ -9,6 +9,10 @@ use crate::matching::Match;
 use crate::packet::{Endpoint, LinkType, Seen, Time};
 use crate::redact::Pii;
 
+mod course;
+
+pub use course::*;
+
 /// Index of an admitted task within its point, in order of admission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TaskId(pub u32);
@@ -57,6 +61,14 @@ pub enum Role {
     Originator,
     /// Destination address of a short message (TP-DA, SMPP `destination_addr`).
     Recipient,
+    /// P-Called-Party-ID (RFC 7315, 4.2): the public identity that the request was for.
+    PCalledPartyId,
+    /// P-Served-User (RFC 5502): for whom the network serves the call.
+    PServedUser,
+    /// Contact (RFC 3261, 20.10): where the sender wants to be reached.
+    Contact,
+    /// User name of an Authorization or Proxy-Authorization (RFC 7616), with its realm: whom the network authenticates.
+    AuthUser,
 }
 
 impl Role {
@@ -73,6 +85,31 @@ impl Role {
             Self::HistoryInfo => "history_info",
             Self::Originator => "originator",
             Self::Recipient => "recipient",
+            Self::PCalledPartyId => "p_called_party_id",
+            Self::PServedUser => "p_served_user",
+            Self::Contact => "contact",
+            Self::AuthUser => "auth_user",
+        }
+    }
+
+    /// Who vouches for what stands there. A user name in a request is its sender's claim until the network has accepted
+    /// it.
+    pub const fn trust(self) -> Trust {
+        match self {
+            Self::PAssertedIdentity
+            | Self::PCalledPartyId
+            | Self::PServedUser
+            | Self::RequestUri
+            | Self::Diversion
+            | Self::HistoryInfo => Trust::Network,
+            Self::From
+            | Self::To
+            | Self::PPreferredIdentity
+            | Self::RemotePartyId
+            | Self::Originator
+            | Self::Recipient
+            | Self::Contact
+            | Self::AuthUser => Trust::User,
         }
     }
 }
@@ -125,6 +162,8 @@ pub enum EndReason {
     Evicted,
     /// The call went on; the authority to follow it was over, by its window or its ceiling.
     AuthorityEnded,
+    /// The call went on without the target, who has transferred it: the authority doesn't reach those who are left.
+    TargetLeft,
 }
 
 impl EndReason {
@@ -138,6 +177,7 @@ impl EndReason {
             Self::SourceEnded => "source_ended",
             Self::Evicted => "evicted",
             Self::AuthorityEnded => "authority_ended",
+            Self::TargetLeft => "target_left",
         }
     }
 }
@@ -181,6 +221,8 @@ pub struct Facts {
     pub parts: Option<u8>,
     /// Whether parts are missing.
     pub partial: bool,
+    /// How the call came about and went; `None` for a call of which nothing is to be told but the above.
+    pub course: Option<Box<Course>>,
 }
 
 /// Intercept-related information: facts of a selected session.
@@ -402,6 +444,8 @@ pub struct StreamReport {
     pub first: Time,
     /// Last packet.
     pub last: Time,
+    /// Which branch of a forked call it belongs to: an index into [`Course::branches`].
+    pub branch: Option<u8>,
 }
 
 /// A selected call has left the tables: the recorder closes its recording with this.
@@ -435,6 +479,10 @@ pub struct CallClosed {
     pub identities_dropped: u64,
     /// Another live call announced a media address of this one, by reuse or by forgery: packets may have gone to that.
     pub contested: bool,
+    /// Packets with digits (RFC 4733) that were left out, as the warrant doesn't permit them (`post_dial_digits`).
+    pub digits_withheld: u64,
+    /// Signalling messages whose bodies were blanked for the same reason.
+    pub digits_blanked: u64,
 }
 
 /// One call of the network, held under a retention order. Identities leave this program only sealed.
@@ -467,6 +515,8 @@ pub struct CallRecord {
     pub src: Pii<IpAddr>,
     /// See `src`.
     pub dst: Pii<IpAddr>,
+    /// How the call came about and went; `None` for a call of which nothing is to be told but the above.
+    pub course: Option<Box<Course>>,
 }
 
 /// What the point releases.

@@ -32,6 +32,7 @@ fn identities(parties: &[Party]) -> Identities<'_> {
 
 fn record(task: u32, start: Time, caller: &str) -> CallRecord {
     CallRecord {
+        course: None,
         task: TaskId(task),
         start,
         ringing: None,

@@ -7,9 +7,10 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::table::CallRef;
-use crate::decode::sdp;
+use crate::decode::{dtmf, rtp, sdp};
 use crate::packet::Endpoint;
-use crate::product::{Encoding, Side};
+use crate::packet::Seen;
+use crate::product::{Encoding, HoldBy, Side};
 
 /// Most media addresses of one call. Audio and video on both sides of three hops with a change each make 24; ICE adds
 /// some for each. When full, the first ones go: the newest offer is what the call uses.
@@ -51,6 +52,8 @@ impl From<Endpoint> for Address {
 /// What one side said it receives at one address.
 pub(super) struct Section {
     pub(super) side: Side,
+    /// Which dialog of a forked INVITE, for the called side.
+    branch: Option<u8>,
     codecs: SmallVec<[Codec; 4]>,
 }
 
@@ -77,6 +80,8 @@ pub(super) struct Binding {
     shared: bool,
     /// They did so while this call was up.
     pub(super) contested: bool,
+    /// A task selects the call.
+    selected: bool,
 }
 
 /// What the session descriptions of one call have said so far.
@@ -88,10 +93,12 @@ pub(super) struct Described {
     addresses: SmallVec<[Address; 2]>,
     /// The sides' last direction: whether either has put the call on hold.
     hold: [bool; 2],
+    /// A task selects the call: it wins where nothing else tells calls apart.
+    selected: bool,
 }
 
 /// What [`Media::describe`] did.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Outcome {
     /// An address is new to the call, or the direction changed.
     pub(super) changed: bool,
@@ -99,6 +106,10 @@ pub(super) struct Outcome {
     pub(super) dropped: u64,
     /// Addresses that another live call has announced too.
     pub(super) contested: u64,
+    /// How the side holds the other (or doesn't), when the description says anything of audio or the like.
+    pub(super) hold: Option<Option<HoldBy>>,
+    /// Other live calls that announce the same addresses.
+    pub(super) sharing: SmallVec<[CallRef; 2]>,
 }
 
 impl Described {
@@ -107,9 +118,27 @@ impl Described {
         self.hold.contains(&true)
     }
 
+    /// Whether each side holds.
+    pub(super) fn holding(&self) -> [bool; 2] {
+        self.hold
+    }
+
+    /// An offer was refused: the side's earlier direction is still in force.
+    pub(super) fn restore(&mut self, side: Side, hold: bool) {
+        if let Some(now) = self.hold.get_mut(side as usize) {
+            *now = hold;
+        }
+    }
+
     /// Side that described the section of a binding.
     pub(super) fn side(&self, binding: Binding) -> Option<Side> {
         self.sections.get(usize::from(binding.section)).map(|s| s.side)
+    }
+
+    /// Whether anybody in the call calls this payload type so.
+    fn is_telephone_event(&self, payload_type: u8) -> bool {
+        let codecs = self.sections.iter().flat_map(|s| &s.codecs);
+        codecs.into_iter().any(|c| c.payload_type == payload_type && c.encoding == Encoding::TelephoneEvent)
     }
 
     /// Encoding and clock of a payload type: as the receiver of the packet described it, since an offer or answer says
@@ -121,6 +150,49 @@ impl Described {
             .chain(self.sections.iter().rev())
             .find_map(|s| s.codecs.iter().find(|c| c.payload_type == payload_type))?;
         Some((codec.encoding.clone(), codec.clock))
+    }
+}
+
+/// Longest payload that is taken for digits where the description says so: four events, and the tag of SRTP. Speech that
+/// somebody labels `telephone-event` is longer, and isn't withheld.
+const MAX_EVENTS: usize = 32;
+
+/// Whether a packet holds digits: by what the session description calls its payload type; inside RED (RFC 2198, 3); and,
+/// where no description was seen, by its form.
+pub(super) fn is_digits(
+    known: &Described,
+    binding: Binding,
+    encoding: &Encoding,
+    packet: &rtp::Packet<'_>,
+) -> bool {
+    // The static types can't be events, whatever a description says: that would hide speech.
+    if sdp::static_payload_type(packet.payload_type).is_some() {
+        return false;
+    }
+    match encoding {
+        Encoding::TelephoneEvent => packet.payload.len() <= MAX_EVENTS,
+        Encoding::Other(name) if &**name == "TONE" => packet.payload.len() <= MAX_EVENTS,
+        Encoding::Other(name) if &**name == "RED" => {
+            let mut rest = packet.payload;
+            let is_event = |payload_type: u8| {
+                let own = known.dynamic(binding, payload_type);
+                own.is_some_and(|(e, _)| e == Encoding::TelephoneEvent)
+                    || known.is_telephone_event(payload_type)
+            };
+            while let Some(first) = rest.first() {
+                if is_event(first & 0x7f) {
+                    return true;
+                }
+                // The last block's header has one octet and no F bit.
+                let Some(after) = rest.get(4..).filter(|_| first & 0x80 != 0) else { break };
+                rest = after;
+            }
+            false
+        }
+        Encoding::Unknown => {
+            packet.payload.len() == 4 && dtmf::Payload::parse(packet.payload).is_some_and(|e| e.event < 16)
+        }
+        _ => false,
     }
 }
 
@@ -161,7 +233,13 @@ impl Media {
     /// given to two.
     #[cold]
     fn resolve(&mut self, at: Address, other: Address) -> Option<Binding> {
-        let rank = |b: &Binding| (self.claims(other).any(|o| o.call == b.call), !b.over, b.flowing);
+        let rank = |b: &Binding| {
+            let there = self.claims(other).find(|o| o.call == b.call);
+            // A description that is passed on unchanged makes legs that announce the same ends: the two directions of
+            // one flow then stay together, in the leg that is selected.
+            let flowing = b.flowing || there.is_some_and(|o| o.flowing);
+            (there.is_some(), !b.over, flowing, b.selected, b.call)
+        };
         let held = *self.bindings.get(&at)?;
         let rivals = self.rivals.get(&at).map_or(&[][..], |r| &r[..]);
         let best = rivals.iter().filter(|b| !b.rtcp_only).max_by_key(|b| rank(b)).copied();
@@ -180,7 +258,9 @@ impl Media {
 
     /// Lets a rival have the address; who had it becomes a rival.
     fn promote(&mut self, at: Address, rival: Binding) {
-        let (Some(held), Some(rivals)) = (self.bindings.get_mut(&at), self.rivals.get_mut(&at)) else { return };
+        let (Some(held), Some(rivals)) = (self.bindings.get_mut(&at), self.rivals.get_mut(&at)) else {
+            return;
+        };
         rivals.retain(|r| r.call != rival.call);
         rivals.push(*held);
         *held = Binding { shared: true, ..rival };
@@ -206,6 +286,27 @@ impl Media {
         known.addresses.iter().any(|at| self.claims(*at).any(|b| b.call == call && b.contested))
     }
 
+    /// A task selects the call.
+    pub(super) fn prefer(&mut self, call: CallRef, known: &mut Described) {
+        if known.selected {
+            return;
+        }
+        known.selected = true;
+        for at in &known.addresses {
+            let held = self.bindings.get_mut(at).into_iter();
+            let all = held.chain(self.rivals.get_mut(at).into_iter().flatten());
+            all.filter(|b| b.call == call).for_each(|b| b.selected = true);
+        }
+    }
+
+    /// The branch of a forked call that a packet belongs to: that of its end at the called side.
+    pub(super) fn branch(&self, call: CallRef, known: &Described, seen: &Seen<'_>) -> Option<u8> {
+        [seen.dst, seen.src].into_iter().find_map(|at| {
+            let own = self.claims(Address::from(at)).find(|b| b.call == call)?;
+            known.sections.get(usize::from(own.section))?.branch
+        })
+    }
+
     /// The call has ended, or (`over` is false) goes on after all. Its addresses stay its own until another call
     /// announces them, so that late media find it; those that another call announces already go to that one.
     pub(super) fn retire(&mut self, call: CallRef, known: &Described, over: bool) {
@@ -217,7 +318,9 @@ impl Media {
                 if let Some(heir) = heir.filter(|_| over) {
                     self.promote(*at, heir);
                 }
-            } else if let Some(own) = self.rivals.get_mut(at).and_then(|r| r.iter_mut().find(|b| b.call == call)) {
+            } else if let Some(own) =
+                self.rivals.get_mut(at).and_then(|r| r.iter_mut().find(|b| b.call == call))
+            {
                 own.over = over;
             }
         }
@@ -231,6 +334,7 @@ impl Media {
         call: CallRef,
         known: &mut Described,
         side: Side,
+        branch: Option<u8>,
         session: &sdp::Session<'_>,
     ) -> Outcome {
         let mut done = Outcome::default();
@@ -240,11 +344,17 @@ impl Media {
             // RFC 2543's hold, which RFC 3264, 8.4 still allows to be received.
             let nowhere = ip.is_unspecified();
             hold = hold.or(Some(nowhere || media.direction != sdp::Direction::SendRecv));
+            done.hold.get_or_insert(match media.direction {
+                _ if nowhere => Some(HoldBy::Nowhere),
+                sdp::Direction::SendOnly => Some(HoldBy::SendOnly),
+                sdp::Direction::Inactive => Some(HoldBy::Inactive),
+                _ => None,
+            });
             if nowhere {
                 continue;
             }
             let rtp = Endpoint { ip, port: media.port };
-            let section = self.section(call, known, side, rtp, media, &mut done);
+            let section = self.section(call, known, (side, branch), rtp, media, &mut done);
             self.bind(call, known, rtp, section, false, &mut done);
             if let Some((port, ip_of_rtcp)) = media.rtcp.filter(|_| !media.rtcp_mux) {
                 let rtcp = Endpoint { ip: ip_of_rtcp.unwrap_or(ip), port };
@@ -270,7 +380,7 @@ impl Media {
         &mut self,
         call: CallRef,
         known: &mut Described,
-        side: Side,
+        (side, branch): (Side, Option<u8>),
         rtp: Endpoint,
         media: &sdp::Media<'_>,
         done: &mut Outcome,
@@ -282,7 +392,7 @@ impl Media {
             let encoding = self.encoding(map.encoding);
             codecs.push(Codec { payload_type: map.payload_type, encoding, clock: map.clock });
         }
-        let section = Section { side, codecs };
+        let section = Section { side, branch, codecs };
         if let Some(n) = bound
             && let Some(place) = known.sections.get_mut(usize::from(n))
         {
@@ -328,6 +438,7 @@ impl Media {
             over: false,
             shared: false,
             contested: false,
+            selected: known.selected,
         };
         // What is known of an address outlives the description of it.
         let renewed = |old: &Binding| Binding {
@@ -365,6 +476,8 @@ impl Media {
                     done.dropped += 1;
                 }
                 done.contested += u64::from(contested);
+                let others = rivals.iter().chain([&*held]).filter(|b| !b.over && b.call != call);
+                done.sharing.extend(others.map(|b| b.call));
             }
         }
         done.changed = true;
@@ -392,7 +505,8 @@ impl Media {
             return;
         };
         rivals.retain(|b| b.call != call);
-        let heir = if own { rivals.iter().rposition(|b| !b.over).or(rivals.len().checked_sub(1)) } else { None };
+        let heir =
+            if own { rivals.iter().rposition(|b| !b.over).or(rivals.len().checked_sub(1)) } else { None };
         let heir = heir.map(|n| rivals.remove(n));
         let shared = !rivals.is_empty();
         if !shared {

@@ -65,80 +65,102 @@ fn endpoint(text: &str) -> Endpoint {
 }
 
 /// A tap with a clock.
-struct Tap {
-    calls: Calls,
+pub(super) struct Tap {
+    pub(super) calls: Calls,
     heard: Recorder,
     now: Time,
 }
 
 impl Tap {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { calls: Calls::new(), heard: Recorder::default(), now: Time(0) }
     }
 
     /// The time, in seconds.
-    fn at(&mut self, seconds: i64) -> &mut Self {
+    pub(super) fn at(&mut self, seconds: i64) -> &mut Self {
         self.now = Time(0).plus_seconds(seconds);
         self.calls.advance(self.now, &mut self.heard);
         self
     }
 
-    fn seen<'a>(&self, src: &str, dst: &str, payload: &'a [u8]) -> Seen<'a> {
+    pub(super) fn seen<'a>(&self, src: &str, dst: &str, payload: &'a [u8]) -> Seen<'a> {
         let (src, dst) = (endpoint(src), endpoint(dst));
         Seen { ts: self.now, src, dst, transport: Transport::Udp, packet: None, payload }
     }
 
     /// One message: first line, the To tag, `CSeq`, the Via branch, and a media address to describe.
-    fn says(&mut self, from: Side, line: &str, tag: &str, cseq: &str, branch: &str, sdp: &str) -> &mut Self {
+    pub(super) fn says(
+        &mut self,
+        from: Side,
+        line: &str,
+        tag: &str,
+        cseq: &str,
+        branch: &str,
+        sdp: &str,
+    ) -> &mut Self {
         let raw = message("1", from, line, tag, cseq, branch, sdp);
         self.raw(raw.as_bytes())
     }
 
-    fn raw(&mut self, raw: &[u8]) -> &mut Self {
+    pub(super) fn raw(&mut self, raw: &[u8]) -> &mut Self {
         let message = sip::Message::parse(raw).expect("a message");
         let seen = self.seen(ALICE, BOB, raw);
         self.calls.signal(&message, &seen, &mut self.heard);
         self
     }
 
-    fn alice(&mut self, line: &str, tag: &str, cseq: &str, sdp: &str) -> &mut Self {
+    pub(super) fn alice(&mut self, line: &str, tag: &str, cseq: &str, sdp: &str) -> &mut Self {
         let branch = cseq.to_owned();
         self.says(Side::Caller, line, tag, cseq, &branch, sdp)
     }
 
-    fn bob(&mut self, line: &str, tag: &str, cseq: &str, sdp: &str) -> &mut Self {
+    pub(super) fn bob(&mut self, line: &str, tag: &str, cseq: &str, sdp: &str) -> &mut Self {
         let branch = cseq.to_owned();
         self.says(Side::Callee, line, tag, cseq, &branch, sdp)
     }
 
-    fn rtp(&mut self, src: &str, dst: &str, pt: u8, sequence: u16, ssrc: u8) -> bool {
+    pub(super) fn rtp(&mut self, src: &str, dst: &str, pt: u8, sequence: u16, ssrc: u8) -> bool {
         let [high, low] = sequence.to_be_bytes();
         let datagram = [0x80, pt, high, low, 0, 0, 0, 0, 0, 0, 0, ssrc, 1, 0, 0, 160];
         let seen = self.seen(src, dst, &datagram);
         self.calls.media(&seen, &mut self.heard)
     }
 
-    fn rtcp(&mut self, src: &str, dst: &str) -> bool {
+    pub(super) fn rtp_of(&mut self, src: &str, dst: &str, pt: u8, payload: &[u8]) -> bool {
+        let datagram = [&[0x80, pt, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1][..], payload].concat();
+        let seen = self.seen(src, dst, &datagram);
+        self.calls.media(&seen, &mut self.heard)
+    }
+
+    pub(super) fn rtcp(&mut self, src: &str, dst: &str) -> bool {
         let seen = self.seen(src, dst, &[0x80, 201, 0, 1, 0, 0, 0, 1]);
         self.calls.media(&seen, &mut self.heard)
     }
 
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.calls.finish(self.now, &mut self.heard);
     }
 
     /// Everything told since the last look.
-    fn told(&mut self) -> Vec<String> {
+    pub(super) fn told(&mut self) -> Vec<String> {
         std::mem::take(&mut self.heard.told)
     }
 
-    fn counted(&self, what: Counter) -> u64 {
+    pub(super) fn counted(&self, what: Counter) -> u64 {
         self.heard.counted.iter().filter(|(c, _)| *c == what).map(|(_, n)| n).sum()
     }
 }
 
 /// `from` is the side that sends; a response is to a request of the other side, and keeps that one's From.
-fn message(id: &str, from: Side, line: &str, tag: &str, cseq: &str, branch: &str, sdp: &str) -> String {
+pub(super) fn message(
+    id: &str,
+    from: Side,
+    line: &str,
+    tag: &str,
+    cseq: &str,
+    branch: &str,
+    sdp: &str,
+) -> String {
     let line = if line.starts_with(|c: char| c.is_ascii_digit()) {
         format!("SIP/2.0 {line} x")
     } else {
@@ -162,7 +184,7 @@ fn message(id: &str, from: Side, line: &str, tag: &str, cseq: &str, branch: &str
 }
 
 /// `10.0.0.1:4000` or `10.0.0.1:4000 sendonly`.
-fn offer(sdp: &str) -> String {
+pub(super) fn offer(sdp: &str) -> String {
     let (address, more) = sdp.split_once(' ').unwrap_or((sdp, ""));
     let at = endpoint(address);
     let family = if at.ip.is_ipv4() { 4 } else { 6 };

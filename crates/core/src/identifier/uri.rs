@@ -333,7 +333,10 @@ fn push_unescaped(user: &str, out: &mut String) {
         octets.extend_from_slice(plain);
         let mut unescaped = Unescaped(tail);
         let octet = unescaped.next().unwrap_or(b'%');
-        if matches!(octet, b'@' | b':' | b';' | b'?' | b'%' | 0..=b' ' | 0x7f) {
+        if tail.len() - unescaped.0.len() == 1 {
+            // No escape, and none may come of it: `%0%61` would become `%0a`.
+            octets.extend(b"%25");
+        } else if matches!(octet, b'@' | b':' | b';' | b'?' | b'%' | 0..=b' ' | 0x7f) {
             octets.extend(tail[..tail.len() - unescaped.0.len()].iter().map(u8::to_ascii_uppercase));
         } else {
             octets.push(octet);

@@ -233,7 +233,7 @@ fn p17_legs_are_linked_by_the_strongest_rule() {
         ("7", "X-CID: 77".into(), "10.0.0.1:4000"),
     ];
     for (n, (id, headers, sdp)) in said.iter().enumerate() {
-        tap.at(100 * n as i64).raw(invite(id, headers, sdp).as_bytes());
+        tap.at(20 * n as i64).raw(invite(id, headers, sdp).as_bytes());
     }
     for (id, port) in [("8", 4800), ("9", 4900)] {
         let sdp = invite(id, "", &format!("10.0.0.1:{port}")).replacen("o=- 1 1", "o=- 71 1", 1);

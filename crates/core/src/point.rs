@@ -270,10 +270,10 @@ impl Release {
             selected: found.selected(),
             signals: found.signals(),
             streams: streams.collect(),
-            streams_dropped: call.limits.streams_dropped,
-            addresses_dropped: call.limits.addresses_dropped,
-            identities_dropped: call.limits.identities_dropped,
-            contested: call.limits.contested,
+            streams_dropped: call.limits().streams_dropped,
+            addresses_dropped: call.limits().addresses_dropped,
+            identities_dropped: call.limits().identities_dropped,
+            contested: call.limits().contested,
             digits_withheld: found.withheld().0,
             digits_blanked: found.withheld().1,
         })));
@@ -520,7 +520,7 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
     Facts {
         event,
         parties: call.parties.to_vec(),
-        call_id: Some(Pii(call.call_id.clone())),
+        call_id: Some(Pii(call.call_id.text().into())),
         status: call.final_status,
         start: Some(call.start),
         ringing: call.ringing,
@@ -565,7 +565,7 @@ impl CallRecord {
             caller,
             callee,
             parties: std::mem::take(&mut call.parties).into_vec(),
-            call_id: Pii(std::mem::take(&mut call.call_id)),
+            call_id: Pii(call.call_id.text().into()),
             src: Pii(call.src.ip),
             dst: Pii(call.dst.ip),
         }

@@ -3,6 +3,7 @@
 //! A call is an INVITE dialog set with one Call-ID. Every call of the network is followed, selected or not: a target's
 //! identity may come late, and a task may be admitted in mid-call. What is kept of a call is bounded, and no payload is.
 
+mod call_id;
 mod course;
 mod dialogs;
 mod hold;
@@ -12,12 +13,14 @@ mod reading;
 mod state;
 mod stream;
 mod table;
+mod timers;
 
 use std::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
+use self::call_id::CallId;
 use self::dialogs::Dialogs;
 use self::hold::Holding;
 use self::legs::{Key, Keys, Legs};
@@ -73,121 +76,125 @@ const MAX_LINKS: usize = 16;
 const MAX_FOLLOWED: usize = 16;
 
 /// One call: an INVITE dialog set with one Call-ID.
+///
+/// Its layout is that of the text below: what each message needs comes first and close together, as most of what a
+/// message costs is waiting for the memory of its call.
+#[repr(C)]
 #[expect(clippy::struct_field_names, reason = "`call_id` is SIP's own name")]
 pub(crate) struct Call {
-    pub(crate) call_id: Box<str>,
+    pub(crate) call_id: CallId,
     pub(crate) state: CallState,
-    pub(crate) start: Time,
-    pub(crate) ringing: Option<Time>,
-    pub(crate) answer: Option<Time>,
-    pub(crate) end: Option<Time>,
     pub(crate) end_reason: Option<EndReason>,
+    /// Transports that carried signalling.
+    pub(crate) udp: bool,
+    pub(crate) tcp: bool,
     /// First 2xx to INVITE, else the last final response to it.
     pub(crate) final_status: Option<u16>,
+    /// Tasks that select this call. Owned by the matcher.
+    pub(crate) selection: Selection,
+    /// How many of `parties` the matcher has looked at.
+    pub(crate) checked: usize,
+    pub(crate) answer: Option<Time>,
+    pub(crate) ringing: Option<Time>,
+    inner: Inner,
+    pub(crate) start: Time,
+    pub(crate) end: Option<Time>,
     /// Distinct identities in order of appearance; only ever grows (bounded), so that the matcher looks at each once.
     pub(crate) parties: SmallVec<[Party; 4]>,
     /// Signalling addresses of the first INVITE.
     pub(crate) src: Endpoint,
     pub(crate) dst: Endpoint,
-    /// Transports that carried signalling.
-    pub(crate) udp: bool,
-    pub(crate) tcp: bool,
     /// Media streams in order of first packet (bounded).
     pub(crate) streams: Vec<Stream>,
-    /// Tasks that select this call. Owned by the matcher.
-    pub(crate) selection: Selection,
-    /// How many of `parties` the matcher has looked at.
-    pub(crate) checked: usize,
-    /// Which tasks there were when it did.
+    described: Described,
+    /// Which tasks there were when the matcher looked at `parties`.
     pub(crate) checked_under: u32,
+    /// Sides whose REFER was accepted, here or on a leg of the same conversation: they mean to leave.
+    pub(crate) referred: [bool; 2],
     /// Tasks whose target has left the call: they don't select it again.
     pub(crate) left: SmallVec<[TaskId; 1]>,
-    /// What of the call was beyond a limit, or isn't certain.
-    pub(crate) limits: Limits,
     /// What headers and descriptions say of its course; nothing for most calls.
     pub(crate) course: Option<Box<Course>>,
     /// Tasks that select a leg of the same conversation, and with it this call.
     pub(crate) followed: SmallVec<[Followed; 1]>,
-    /// Sides whose REFER was accepted, here or on a leg of the same conversation: they mean to leave.
-    pub(crate) referred: [bool; 2],
-    inner: Inner,
+    ways: Ways,
 }
 
 /// What following a call takes and nobody else needs.
+#[repr(C)]
 struct Inner {
     /// Tag of the side that sent the first INVITE, hashed.
     caller_tag: u64,
+    last_signal: Time,
+    last_media: Option<Time>,
+    /// When `state` last changed.
+    since: Time,
+    dialogs: Dialogs,
+    /// Which stream the last packet belonged to: the first guess for the next.
+    last_stream: usize,
+    /// The last failure response while the caller may still try again: the end, if nothing follows.
+    refused: Option<Time>,
+    /// Last session description of each side, hashed: retransmissions and unchanged re-INVITEs aren't read again.
+    last_sdp: [u64; 2],
+}
+
+/// How the call is joined to others, and what of it is uncertain: little of it is looked at with each message.
+#[derive(Default)]
+struct Ways {
+    /// What of the call was beyond a limit, or isn't certain.
+    limits: Limits,
     /// That of the call which had this Call-ID before: its retransmissions say nothing of this one.
     predecessor: Option<u64>,
-    dialogs: Dialogs,
-    described: Described,
     holding: Holding,
     /// Side that each of `parties` stands for, where that is known.
-    sides: SmallVec<[Option<Side>; 4]>,
+    sides: SmallVec<[Option<Side>; 16]>,
     /// The identity that the network last gave to each side: an index into `parties`.
     asserted: [Option<u8>; 2],
     /// By what this call is joined to others.
     keys: Keys,
     /// The calls that `course.links` names, as long as they are in the table.
-    linked: SmallVec<[(CallRef, LinkRule); 2]>,
+    linked: SmallVec<[(CallRef, LinkRule); 1]>,
     /// CSeq and sender of a REFER that wasn't answered yet.
     refer: Option<(u32, Side)>,
-    /// Last session description of each side, hashed: retransmissions and unchanged re-INVITEs aren't read again.
-    last_sdp: [u64; 2],
-    /// The last failure response while the caller may still try again: the end, if nothing follows.
-    refused: Option<Time>,
-    /// When `state` last changed.
-    since: Time,
-    last_signal: Time,
-    last_media: Option<Time>,
-    /// Which stream the last packet belonged to: the first guess for the next.
-    last_stream: usize,
 }
 
 impl Call {
     /// A call that begins with a message from `src` to `dst`.
-    pub(crate) fn new(call_id: &str, start: Time, src: Endpoint, dst: Endpoint) -> Self {
+    pub(crate) fn new(call_id: &[u8], start: Time, src: Endpoint, dst: Endpoint) -> Self {
         Self {
-            call_id: call_id.into(),
+            call_id: CallId::new(call_id),
             state: CallState::Trying,
-            start,
-            ringing: None,
-            answer: None,
-            end: None,
             end_reason: None,
+            udp: false,
+            tcp: false,
             final_status: None,
+            selection: Selection::new(),
+            checked: 0,
+            answer: None,
+            ringing: None,
+            inner: Inner {
+                caller_tag: 0,
+                last_signal: start,
+                last_media: None,
+                since: start,
+                dialogs: Dialogs::default(),
+                last_stream: 0,
+                refused: None,
+                last_sdp: [0; 2],
+            },
+            start,
+            end: None,
             parties: SmallVec::new(),
             src,
             dst,
-            udp: false,
-            tcp: false,
             streams: Vec::new(),
-            selection: Selection::new(),
-            checked: 0,
+            described: Described::default(),
             checked_under: 0,
+            referred: [false; 2],
             left: SmallVec::new(),
-            limits: Limits::default(),
             course: None,
             followed: SmallVec::new(),
-            referred: [false; 2],
-            inner: Inner {
-                caller_tag: 0,
-                predecessor: None,
-                dialogs: Dialogs::default(),
-                described: Described::default(),
-                holding: Holding::default(),
-                sides: SmallVec::new(),
-                asserted: [None; 2],
-                keys: Keys::new(),
-                linked: SmallVec::new(),
-                refer: None,
-                last_sdp: [0; 2],
-                refused: None,
-                since: start,
-                last_signal: start,
-                last_media: None,
-                last_stream: 0,
-            },
+            ways: Ways::default(),
         }
     }
 
@@ -211,7 +218,7 @@ impl Call {
         match self.state {
             CallState::Trying | CallState::Ringing => alive.plus_seconds(SETUP),
             CallState::Refused => inner.last_signal.plus_seconds(RETRY),
-            CallState::Answered if inner.last_media.is_some() && !inner.described.on_hold() => {
+            CallState::Answered if inner.last_media.is_some() && !self.described.on_hold() => {
                 alive.plus_seconds(MEDIA_SILENCE)
             }
             // RFC 4028, 10: without a refresh the session is over when its time is, and the BYE comes a little before.
@@ -292,8 +299,13 @@ impl Call {
             return Err(TooMany);
         }
         self.parties.push(Party { role, uri: Box::<str>::from(uri).into() });
-        self.inner.sides.push(side);
+        self.ways.sides.push(side);
         Ok(self.parties.len() - 1)
+    }
+
+    /// What of it was beyond a limit, or isn't certain.
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.ways.limits
     }
 
     /// The course of the call, to be added to.
@@ -303,12 +315,12 @@ impl Call {
 
     /// Side that an identity stands for; `None` for those who aren't in the call, such as who diverted it.
     pub(crate) fn side_of(&self, party: usize) -> Option<Side> {
-        self.inner.sides.get(party).copied().flatten()
+        self.ways.sides.get(party).copied().flatten()
     }
 
     /// What the network last said that a side is.
     pub(crate) fn asserted(&self, side: Side) -> Option<Pii<Box<str>>> {
-        let at = self.inner.asserted.get(side as usize).copied().flatten()?;
+        let at = self.ways.asserted.get(side as usize).copied().flatten()?;
         self.parties.get(usize::from(at)).map(|p| p.uri.clone())
     }
 }
@@ -378,11 +390,10 @@ impl Calls {
         if matches!(method, Method::Register | Method::Publish) {
             return;
         }
-        let call_id = sip::text(message.call_id);
         let invite = method == Method::Invite && message.status().is_none();
         let initial = invite && message.to_tag.is_empty();
         let from = self.hasher.hash_one(message.from_tag);
-        let mut found = self.table.find(&call_id);
+        let mut found = self.table.find(message.call_id);
         let mut predecessor = None;
         // RFC 3261, 8.1.1.4 wants a new Call-ID for each call, but some senders use theirs again. The call that has ended
         // stays for its late media, without its name.
@@ -397,14 +408,14 @@ impl Calls {
         let begun = found.is_none();
         let at = match found {
             Some(at) => at,
-            None if invite => self.begin(&call_id, seen, out),
+            None if invite => self.begin(message.call_id, seen, out),
             None => return,
         };
         let Some(call) = self.table.get_mut(at) else { return };
         if begun {
-            call.inner.predecessor = predecessor;
+            call.ways.predecessor = predecessor;
         } else if call
-            .inner
+            .ways
             .predecessor
             .is_some_and(|old| old == from || old == self.hasher.hash_one(message.to_tag))
         {
@@ -424,7 +435,7 @@ impl Calls {
         let before = call.is_over();
         let mut change = event.map_or(Change::Nothing, |event| call.apply(event, seen.ts));
         if call.is_over() != before {
-            self.media.retire(at, &call.inner.described, !before);
+            self.media.retire(at, &call.described, !before);
         }
         if begun {
             change = Change::Begin;
@@ -436,7 +447,7 @@ impl Calls {
         let dropped = reading::parties(call, message, initial || begun, side);
         if dropped > 0 {
             out.count(Counter::IdentitiesDropped, dropped);
-            call.limits.identities_dropped += dropped;
+            call.ways.limits.identities_dropped += dropped;
         }
         reading::branch(call, message, seen.ts);
         let turned = reading::refer(call, message, side);
@@ -470,14 +481,14 @@ impl Calls {
         out.signal(call, change, message, seen);
         let (deadline, list) = (call.deadline(), call.list());
         if list == List::Selected {
-            self.media.prefer(at, &mut call.inner.described);
+            self.media.prefer(at, &mut call.described);
         }
-        let shares = !call.inner.linked.is_empty() && (list == List::Selected || call.is_over() != before);
+        let shares = !call.ways.linked.is_empty() && (list == List::Selected || call.is_over() != before);
         self.table.file(at, list);
         if shares {
             self.share(at);
         }
-        self.table.schedule(at, deadline, seen.ts);
+        self.table.schedule(at, deadline);
     }
 
     /// Joins the call to its legs.
@@ -489,7 +500,7 @@ impl Calls {
         let mut others: SmallVec<[(CallRef, LinkRule); 4]> = SmallVec::new();
         if let Some(call) = self.table.get_mut(at) {
             for key in found.keys {
-                let sharing = self.legs.join(at, call.start, &mut call.inner.keys, key, &mut dropped);
+                let sharing = self.legs.join(at, call.start, &mut call.ways.keys, key, &mut dropped);
                 others.extend(sharing.into_iter().map(|other| (other, key.rule)));
             }
         }
@@ -508,10 +519,10 @@ impl Calls {
         let Some(name) = self.table.get(other).map(|o| o.call_id.clone()) else { return true };
         let Some(call) = self.table.get_mut(at) else { return true };
         // A Call-ID used again links a call to one of its own name, which tells nobody anything.
-        if call.call_id == name {
+        if call.call_id.octets() == name.octets() {
             return true;
         }
-        let link = Link { call: Pii(name), rule };
+        let link = Link { call: Pii(name.text().into()), rule };
         let links = &mut call.course.get_or_insert_default().links;
         if let Some(known) = links.iter_mut().find(|l| l.call == link.call) {
             known.rule = known.rule.min(rule);
@@ -521,7 +532,7 @@ impl Calls {
             call.course().dropped += 1;
             return false;
         }
-        let linked = &mut call.inner.linked;
+        let linked = &mut call.ways.linked;
         match linked.iter().position(|(l, _)| *l == other) {
             Some(known) => {
                 if let Some((_, known)) = linked.get_mut(known) {
@@ -545,7 +556,7 @@ impl Calls {
             .filter(|m| !m.is_followed())
             .map(|m| Followed { task: m.task(), role: m.role(), target: m.target(), up, leg: at })
             .collect();
-        for (leg, rule) in call.inner.linked.clone() {
+        for (leg, rule) in call.ways.linked.clone() {
             let Some(other) = self.table.get_mut(leg).filter(|_| rule.follows_content()) else { continue };
             for known in other.followed.iter_mut().filter(|f| f.leg == at) {
                 known.up = up && own.iter().any(|o| o.task == known.task);
@@ -563,7 +574,7 @@ impl Calls {
     fn tell_legs_of_refer(&mut self, at: CallRef, side: Side) {
         let Some(call) = self.table.get_mut(at) else { return };
         call.referred[side as usize] = true;
-        for (leg, rule) in call.inner.linked.clone() {
+        for (leg, rule) in call.ways.linked.clone() {
             if rule <= LinkRule::Origin
                 && let Some(other) = self.table.get_mut(leg)
             {
@@ -574,13 +585,13 @@ impl Calls {
     }
 
     /// Makes a call, and room for it.
-    fn begin(&mut self, call_id: &str, seen: &Seen<'_>, out: &mut impl Observer) -> CallRef {
+    fn begin(&mut self, call_id: &[u8], seen: &Seen<'_>, out: &mut impl Observer) -> CallRef {
         if let Some(oldest) = self.table.oldest_if_full() {
             out.count(Counter::CallsEvicted, 1);
             self.close(oldest, EndReason::Evicted, seen.ts, out);
         }
         out.count(Counter::Calls, 1);
-        self.table.insert(Box::new(Call::new(call_id, seen.ts, seen.src, seen.dst)))
+        self.table.insert(Call::new(call_id, seen.ts, seen.src, seen.dst))
     }
 
     /// A UDP datagram. `true` when it goes to a media address of a call, or comes from one (symmetric RTP, RFC 4961:
@@ -595,12 +606,12 @@ impl Calls {
         let Some(packet) = rtp::Packet::parse(seen.payload) else { return false };
         let Some((binding, to_owner)) = self.media.rtp(seen.src, seen.dst) else { return false };
         let Some(call) = self.table.get_mut(binding.call) else { return false };
-        call.limits.contested |= binding.contested;
-        let Some(owner) = call.inner.described.side(binding) else { return false };
+        call.ways.limits.contested |= binding.contested;
+        let Some(owner) = call.described.side(binding) else { return false };
         // A packet to the address that the caller gave was sent by the callee.
         let side = if to_owner { owner.other() } else { owner };
         if call.answer.is_none()
-            && let Some(branch) = self.media.branch(binding.call, &call.inner.described, seen)
+            && let Some(branch) = self.media.branch(binding.call, &call.described, seen)
             && let Some(branch) = call.course.as_mut().and_then(|c| c.branches.get_mut(usize::from(branch)))
         {
             branch.early_media.get_or_insert(seen.ts);
@@ -618,13 +629,12 @@ impl Calls {
             Some(index) => index,
             None if call.streams.len() == MAX_STREAMS => {
                 out.count(Counter::StreamsDropped, 1);
-                call.limits.streams_dropped += 1;
+                call.ways.limits.streams_dropped += 1;
                 return true;
             }
             None => {
-                let (encoding, clock) =
-                    self.media.payload(&call.inner.described, binding, packet.payload_type);
-                let branch = self.media.branch(binding.call, &call.inner.described, seen);
+                let (encoding, clock) = self.media.payload(&call.described, binding, packet.payload_type);
+                let branch = self.media.branch(binding.call, &call.described, seen);
                 let mut stream = Stream::new(seen, side, &packet, encoding, clock);
                 stream.branch = branch;
                 call.streams.push(stream);
@@ -635,11 +645,11 @@ impl Calls {
         if let Some(stream) = call.streams.get_mut(index) {
             if stream.payload_type != packet.payload_type {
                 (stream.encoding, stream.clock) =
-                    self.media.payload(&call.inner.described, binding, packet.payload_type);
+                    self.media.payload(&call.described, binding, packet.payload_type);
                 stream.payload_type = packet.payload_type;
             }
             stream.packet(&packet, seen.ts);
-            stream.digits = media::is_digits(&call.inner.described, binding, &stream.encoding, &packet);
+            stream.digits = media::is_digits(&call.described, binding, &stream.encoding, &packet);
         }
         out.rtp(call, index, &packet, seen);
         let list = call.list();
@@ -656,7 +666,7 @@ impl Calls {
             },
         };
         let Some(call) = self.table.get_mut(binding.call) else { return false };
-        let Some(owner) = call.inner.described.side(binding) else { return false };
+        let Some(owner) = call.described.side(binding) else { return false };
         call.inner.last_media = call.inner.last_media.max(Some(seen.ts));
         out.rtcp(call, if to_owner { owner.other() } else { owner }, seen);
         true
@@ -669,7 +679,7 @@ impl Calls {
             if deadline <= now {
                 self.close(at, EndReason::Timeout, now, out);
             } else {
-                self.table.schedule(at, deadline, now);
+                self.table.schedule(at, deadline);
             }
         }
     }
@@ -683,15 +693,15 @@ impl Calls {
 
     fn close(&mut self, at: CallRef, otherwise: EndReason, now: Time, out: &mut impl Observer) {
         let Some(mut call) = self.table.remove(at) else { return };
-        call.limits.contested |= self.media.contested(at, &call.inner.described);
-        self.legs.release(at, &call.inner.keys);
-        for (leg, _) in &call.inner.linked {
+        call.ways.limits.contested |= self.media.contested(at, &call.described);
+        self.legs.release(at, &call.ways.keys);
+        for (leg, _) in &call.ways.linked {
             if let Some(other) = self.table.get_mut(*leg) {
                 other.followed.iter_mut().filter(|f| f.leg == at).for_each(|f| f.up = false);
-                other.inner.linked.retain(|(l, _)| *l != at);
+                other.ways.linked.retain(|(l, _)| *l != at);
             }
         }
-        self.media.release(at, &call.inner.described);
+        self.media.release(at, &call.described);
         call.conclude(otherwise);
         out.call_closed(&mut call, now);
     }

@@ -8,10 +8,10 @@ mod connection;
 mod datagram;
 mod demux;
 mod expiry;
-mod fragments;
+pub(crate) mod fragments;
 pub(crate) mod message;
 pub(crate) mod quic;
-mod tcp;
+pub(crate) mod tcp;
 pub(crate) mod web;
 
 pub(crate) use demux::Sessions;

@@ -44,7 +44,7 @@ pub(super) struct Found {
     /// By what the call may be joined to others.
     pub(super) keys: Vec<Key>,
     /// Call-IDs that it names.
-    pub(super) named: Vec<Box<str>>,
+    pub(super) named: Vec<Box<[u8]>>,
 }
 
 /// Whether a message may hold any of this: not worth a pass over most responses.
@@ -73,7 +73,7 @@ pub(super) fn read(call: &mut Call, message: &sip::Message<'_>, how: &Reading<'_
                 // An attended transfer names the call that is to be replaced (RFC 3891, 4).
                 let replaced = more::unescape(more::embedded(value, b"Replaces"));
                 if !replaced.is_empty() {
-                    found.named.push(sip::text(more::head(&replaced)).into());
+                    found.named.push(more::head(&replaced).into());
                 }
             }
             Name::ReferredBy if request => transfer(call, TransferBy::ReferredBy, more::uri(value), how),
@@ -85,7 +85,7 @@ pub(super) fn read(call: &mut Call, message: &sip::Message<'_>, how: &Reading<'_
                 };
                 let other = more::head(value);
                 transfer(call, by, other, how);
-                found.named.push(sip::text(other).into());
+                found.named.push(other.into());
             }
             Name::Diversion if how.initial => more::values(value, |one| {
                 let reason = more::parameter(one, b"reason");
@@ -192,7 +192,7 @@ fn identity(call: &mut Call, role: Role, uri: &[u8], how: &Reading<'_>) {
         _ => how.side,
     };
     if call.add_party(role, &sip::text(uri), !how.initial, Some(side)).is_err() {
-        call.limits.identities_dropped += 1;
+        call.ways.limits.identities_dropped += 1;
     }
 }
 

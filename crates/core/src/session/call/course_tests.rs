@@ -21,7 +21,7 @@ fn answer(id: &str, headers: &str, sdp: &str) -> String {
 }
 
 fn call<'a>(tap: &'a Tap, id: &str) -> &'a Call {
-    let at = tap.calls.table.find(id).expect("the call");
+    let at = tap.calls.table.find(id.as_bytes()).expect("the call");
     tap.calls.table.get(at).expect("the call")
 }
 
@@ -76,7 +76,7 @@ fn p10_offers_in_prack_and_glare() {
     tap.bob("INVITE", "b", "3 INVITE", "10.0.0.2:5000 inactive");
     tap.bob("491", "b", "3 INVITE", "").alice("491", "b", "3 INVITE", "");
     assert!(course(&tap, "1").holds.is_empty());
-    assert!(!call(&tap, "1").inner.described.on_hold());
+    assert!(!call(&tap, "1").described.on_hold());
     // The retry of one of them is accepted.
     tap.at(5).alice("INVITE", "b", "4 INVITE", "10.0.0.1:4000 sendonly");
     tap.at(6).bob("200", "b", "4 INVITE", "10.0.0.2:5000 recvonly");

@@ -96,7 +96,7 @@ pub(super) fn parties(call: &mut Call, message: &sip::Message<'_>, initial: bool
             Err(_) => dropped += 1,
             // RFC 3325, 9.1: it is who sends the message, in a response too.
             Ok(at) if role == Role::PAssertedIdentity => {
-                if let Some(asserted) = call.inner.asserted.get_mut(side as usize) {
+                if let Some(asserted) = call.ways.asserted.get_mut(side as usize) {
                     *asserted = u8::try_from(at).ok();
                 }
             }
@@ -128,11 +128,11 @@ pub(super) fn describe(
     ts: Time,
     out: &mut impl Observer,
 ) -> Description {
-    let before = call.inner.described.holding();
+    let before = call.described.holding();
     let branch = if side == Side::Callee && call.answer.is_none() { branch_of(call, message) } else { None };
-    let mut described = None;
+    let mut hold = None;
     let mut done = Description::default();
-    let (limits, inner) = (&mut call.limits, &mut call.inner);
+    let (limits, inner, described) = (&mut call.ways.limits, &mut call.inner, &mut call.described);
     message.bodies(|content_type, body| {
         if !(content_type.is_empty() || sip::is_type(content_type, b"application/sdp")) {
             return;
@@ -140,13 +140,13 @@ pub(super) fn describe(
         let hash = hasher.hash_one(body);
         let Some(last) = inner.last_sdp.get_mut(side as usize) else { return };
         // A retransmission is read once, as long as what it announced is still the call's.
-        if *last == hash && media.holds(at, &inner.described) {
+        if *last == hash && media.holds(at, described) {
             return;
         }
         *last = hash;
         let Some(session) = sdp::Session::parse(body) else { return };
-        let outcome = media.describe(at, &mut inner.described, side, branch, &session);
-        described = described.or(outcome.hold);
+        let outcome = media.describe(at, described, side, branch, &session);
+        hold = hold.or(outcome.hold);
         // `o=- 0 0` names no session.
         if session.origin.1.len() > 1 {
             done.origin.get_or_insert(hasher.hash_one((session.origin, session.origin_address)));
@@ -160,8 +160,8 @@ pub(super) fn describe(
             out.count(Counter::MediaAddressesDropped, dropped);
         }
     });
-    if let Some(hold) = described {
-        call.inner.holding.described(
+    if let Some(hold) = hold {
+        call.ways.holding.described(
             message,
             side,
             hold,
@@ -239,11 +239,11 @@ pub(super) fn refer(call: &mut Call, message: &sip::Message<'_>, side: Side) -> 
     }
     match message.status() {
         None => {
-            call.inner.refer = Some((message.cseq.number, side));
+            call.ways.refer = Some((message.cseq.number, side));
             None
         }
         Some(200..=299) => {
-            let (number, by) = call.inner.refer?;
+            let (number, by) = call.ways.refer?;
             (number == message.cseq.number && by != side).then_some(by)
         }
         Some(_) => None,
@@ -252,9 +252,9 @@ pub(super) fn refer(call: &mut Call, message: &sip::Message<'_>, side: Side) -> 
 
 /// Takes up, or takes back, a hold that was offered.
 pub(super) fn settle(call: &mut Call, message: &sip::Message<'_>, side: Side, ts: Time) {
-    let settled = call.inner.holding.settle(message, side);
+    let settled = call.ways.holding.settle(message, side);
     if let Some((side, before)) = settled.restore {
-        call.inner.described.restore(side, before);
+        call.described.restore(side, before);
         // The same offer may be made again, and is news then.
         if let Some(last) = call.inner.last_sdp.get_mut(side as usize) {
             *last = 0;

@@ -22,7 +22,7 @@ struct Recorder {
 impl Observer for Recorder {
     fn signal(&mut self, call: &mut Call, change: Change, _: &sip::Message<'_>, _: &Seen<'_>) {
         if change != Change::Nothing {
-            self.told.push(format!("{} {change:?}", call.call_id));
+            self.told.push(format!("{} {change:?}", call.call_id.text()));
         }
     }
     fn rtp(&mut self, call: &mut Call, stream: usize, _: &rtp::Packet<'_>, _: &Seen<'_>) {
@@ -31,16 +31,16 @@ impl Observer for Recorder {
             Encoding::Other(name) => name.to_string(),
             known => format!("{known:?}"),
         };
-        self.told.push(format!("{} {:?} {name}/{}", call.call_id, stream.side, stream.clock));
+        self.told.push(format!("{} {:?} {name}/{}", call.call_id.text(), stream.side, stream.clock));
     }
     fn rtcp(&mut self, call: &mut Call, side: Side, _: &Seen<'_>) {
-        self.told.push(format!("{} {side:?} RTCP", call.call_id));
+        self.told.push(format!("{} {side:?} RTCP", call.call_id.text()));
     }
     fn call_closed(&mut self, call: &mut Call, _: Time) {
         let at = |t: Option<Time>| t.map_or("-".to_owned(), |t| format!("{}", t.seconds()));
         self.told.push(format!(
             "{} closed {:?} {} start {} ringing {} answer {} end {}",
-            call.call_id,
+            call.call_id.text(),
             call.end_reason.expect("a reason"),
             call.final_status.map_or("-".to_owned(), |s| s.to_string()),
             at(Some(call.start)),
@@ -510,7 +510,7 @@ fn identities_come_once_each() {
     let raw = "SIP/2.0 200 OK\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nFrom: <sip:alice@a.example>;tag=alice\r\n\
                To: <sip:other@b.example>;tag=b\r\nP-Asserted-Identity: <tel:+15551>\r\n\r\n";
     tap.raw(raw.as_bytes()).raw(raw.as_bytes()).bob("BYE", "b", "1 BYE", "");
-    let at = tap.calls.table.find("1").expect("the call");
+    let at = tap.calls.table.find(b"1").expect("the call");
     let call = tap.calls.table.get(at).expect("the call");
     let found: Vec<_> = call.parties.iter().map(|p| (p.role, &*p.uri.0)).collect();
     let expected = [
@@ -578,13 +578,13 @@ fn forged_answers_push_out_no_call_with_media_and_no_selected_one() {
         tap.raw(other(&id, Side::Caller, "INVITE", "", "1 INVITE", "").as_bytes());
         tap.raw(other(&id, Side::Callee, "200", "b", "1 INVITE", "").as_bytes());
     }
-    assert!(tap.calls.table.find("1").is_some(), "media vouch for it");
+    assert!(tap.calls.table.find(b"1").is_some(), "media vouch for it");
     let told = tap.told();
     assert!(told.contains(&"2 closed Evicted 200 start 1 ringing - answer 1 end -".to_owned()));
     // A call in setup is worth more than the many that were answered and say nothing.
     tap.raw(other("new", Side::Caller, "INVITE", "", "1 INVITE", "").as_bytes());
     tap.raw(other("newer", Side::Caller, "INVITE", "", "1 INVITE", "").as_bytes());
-    assert!(tap.calls.table.find("new").is_some() && tap.calls.table.find("1").is_some());
+    assert!(tap.calls.table.find(b"new").is_some() && tap.calls.table.find(b"1").is_some());
 }
 
 #[test]
@@ -619,9 +619,9 @@ fn a_forged_invite_takes_no_media_of_a_call_that_has_them() {
     assert!(tap.rtp("10.0.0.9:777", "10.0.0.1:4000", 0, 2, 1));
     assert_eq!(tap.told(), ["1 Callee Pcmu/8000"], "where its RTP began");
     for id in ["1", "2"] {
-        let at = tap.calls.table.find(id).expect("the call");
+        let at = tap.calls.table.find(id.as_bytes()).expect("the call");
         let call = tap.calls.table.get(at).expect("the call");
-        assert!(tap.calls.media.contested(at, &call.inner.described), "{id} says so");
+        assert!(tap.calls.media.contested(at, &call.described), "{id} says so");
     }
     // Once the first has ended, the second has it; and an address that was contested is announced again in vain.
     tap.at(3).alice("BYE", "b", "2 BYE", "");

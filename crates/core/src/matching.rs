@@ -17,6 +17,7 @@ const MAX_TASKS: usize = 10_000;
 
 /// Proof that an admitted task selects a session. Its fields are private: nothing outside this file can make one.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Match {
     task: TaskId,
     liid: Liid,

@@ -331,7 +331,7 @@ fn a_log_that_does_not_extend_the_head_is_refused() {
 
 /// RTP of one payload from the caller.
 fn rtp(tap: &mut Tap, when: i64, pt: u8, payload: &[u8]) {
-    let packet = [&[0x80, pt, 0, when as u8, 0, 0, 0, 0, 0, 0, 0, 7][..], payload].concat();
+    let packet = [&[0x80, pt, 0, when.to_le_bytes()[0], 0, 0, 0, 0, 0, 0, 0, 7][..], payload].concat();
     tap.packet(when, &datagram(4000, &packet, false));
 }
 

@@ -71,7 +71,7 @@ pub enum StepBy {
     HistoryInfo,
     /// P-Called-Party-ID: the public identity that the request was for (RFC 7315, 4.2).
     PCalledPartyId,
-    /// PASSporT of type `div` (RFC 8946): the party that diverted.
+    /// `PASSporT` of type `div` (RFC 8946): the party that diverted.
     PassportDiv,
 }
 

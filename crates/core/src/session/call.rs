@@ -154,7 +154,7 @@ struct Ways {
     keys: Keys,
     /// The calls that `course.links` names, as long as they are in the table.
     linked: SmallVec<[(CallRef, LinkRule); 1]>,
-    /// CSeq and sender of a REFER that wasn't answered yet.
+    /// `CSeq` and sender of a REFER that wasn't answered yet.
     refer: Option<(u32, Side)>,
 }
 
@@ -455,7 +455,7 @@ impl Calls {
         let description = if message.body.is_empty() {
             reading::Description::default()
         } else {
-            reading::describe(&mut self.media, &self.hasher, at, call, message, side, seen.ts, out)
+            reading::describe(&mut self.media, &self.hasher, at, call, message, (side, seen.ts), out)
         };
         reading::settle(call, message, side, seen.ts);
         if change == Change::Nothing && description.moved {

@@ -231,7 +231,7 @@ mod tests {
         let message = Message::parse(raw.as_bytes()).expect("a message");
         let mut out = Vec::new();
         message.more(Some(b"X-Leg"), |name, value| {
-            out.push((name, String::from_utf8_lossy(value).into_owned()))
+            out.push((name, String::from_utf8_lossy(value).into_owned()));
         });
         out
     }
@@ -264,7 +264,7 @@ mod tests {
         );
         let mut each = Vec::new();
         values(told[0].1.as_bytes(), |v| {
-            each.push((uri(v), parameter(v, b"index"), unescape(embedded(v, b"reason"))))
+            each.push((uri(v), parameter(v, b"index"), unescape(embedded(v, b"reason"))));
         });
         assert_eq!(
             each,
@@ -311,7 +311,7 @@ mod tests {
 
         #[test]
         fn unescape_round_trips(octets: Vec<u8>) {
-            let escaped: String = octets.iter().map(|b| format!("%{b:02x}")).collect();
+            let escaped = octets.iter().fold(String::new(), |out, b| out + &format!("%{b:02x}"));
             prop_assert_eq!(unescape(escaped.as_bytes()), octets);
         }
     }

@@ -1,4 +1,4 @@
-//! Claims of an Identity header: a PASSporT (RFC 8224, RFC 8225). Signatures are not checked: that takes certificates from
+//! Claims of an Identity header: a `PASSporT` (RFC 8224, RFC 8225). Signatures are not checked: that takes certificates from
 //! the network, and a claim that a switch has let through is a fact of the call all the same.
 
 use base64::Engine;

@@ -66,6 +66,7 @@ struct Codec {
 
 /// Where an address leads.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Binding {
     pub(super) call: CallRef,
     /// Index into [`Described::sections`].
@@ -107,6 +108,7 @@ pub(super) struct Outcome {
     /// Addresses that another live call has announced too.
     pub(super) contested: u64,
     /// How the side holds the other (or doesn't), when the description says anything of audio or the like.
+    #[expect(clippy::option_option, reason = "nothing said, not held, held")]
     pub(super) hold: Option<Option<HoldBy>>,
     /// Other live calls that announce the same addresses.
     pub(super) sharing: SmallVec<[CallRef; 2]>,

@@ -124,8 +124,7 @@ pub(super) fn describe(
     at: CallRef,
     call: &mut Call,
     message: &sip::Message<'_>,
-    side: Side,
-    ts: Time,
+    (side, ts): (Side, Time),
     out: &mut impl Observer,
 ) -> Description {
     let before = call.described.holding();

@@ -193,7 +193,7 @@ impl Table {
     #[inline]
     pub(super) fn file(&mut self, at: CallRef, list: List) {
         let moved = |s: &&Slot| s.generation == at.generation && s.list != list && s.call.is_some();
-        if self.slots.get(at.index).filter(moved).is_some() {
+        if self.slots.get(at.index).as_ref().is_some_and(moved) {
             self.unlink(at.index);
             self.link(at.index, list);
         }

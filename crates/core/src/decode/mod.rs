@@ -11,6 +11,7 @@ pub(crate) mod gsm7;
 pub(crate) mod http;
 pub(crate) mod ip;
 pub(crate) mod link;
+pub(crate) mod mail;
 pub(crate) mod name;
 pub(crate) mod quic;
 pub(crate) mod rtcp;
@@ -21,6 +22,7 @@ pub(crate) mod smpp;
 pub(crate) mod sms;
 pub(crate) mod tls;
 pub(crate) mod transport;
+pub(crate) mod tunnel;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -21,6 +21,7 @@ fn parties() -> Vec<Party> {
 
 fn identities(parties: &[Party]) -> Identities<'_> {
     Identities {
+        course: None,
         caller: "33612345678",
         callee: "33698765432",
         parties,

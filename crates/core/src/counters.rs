@@ -73,6 +73,10 @@ counters! {
     IdentitiesDropped => "drop.identities",
     /// Media addresses that a call had no room for.
     MediaAddressesDropped => "drop.media_addresses",
+    /// Links between legs that a call, or a value they share, had no room for.
+    LinksDropped => "drop.links",
+    /// Media addresses that two live calls announced at once: one of the two may be a forgery.
+    MediaContested => "media.contested",
     /// RTP packets of streams that a call had no room for.
     StreamsDropped => "drop.streams",
     /// RTP packets of a known call.
@@ -163,6 +167,8 @@ counters! {
     MailUnselected => "drop.mail_unselected",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
+    /// Packets and message bodies with digits that a warrant doesn't permit: left out, or blanked.
+    DigitsWithheld => "drop.digits",
     /// Selected datagrams that the tap saw twice: released once.
     Copies => "copies",
     /// Datagrams forgotten too early to know a copy of them.

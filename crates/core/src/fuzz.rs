@@ -69,6 +69,12 @@ pub fn transport(octets: &[u8]) {
 /// A SIP message, with every identity and body in it.
 pub fn sip(octets: &[u8]) {
     if let Some(message) = sip::Message::parse(octets) {
+        message.more(Some(b"X-CID"), |_, value| {
+            sip::more::values(value, |one| {
+                let _ = (sip::passport::parse(one), sip::more::credentials(one), sip::more::session_id(one));
+                let _ = (sip::more::unescape(sip::more::embedded(one, b"Reason")), sip::more::reason(one));
+            });
+        });
         message.parties(&mut |_, uri| _ = black_box(uri.len()));
         message.bodies(|kind, body| {
             _ = black_box(kind.len());

@@ -12,12 +12,12 @@ use crate::identifier::NumberingPlans;
 use crate::matching::{Index, Match, Resume, Selection, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
-    Audio, CallClosed, CallRecord, Carrier, Cc, CcKind, EndReason, Facts, Iri, IriType, Party, Product, Role,
-    Service, Side, StreamReport, TaskId,
+    Audio, CallClosed, CallRecord, Carrier, Cc, CcKind, Confidence, Course, EndReason, Facts, Iri, IriType,
+    Party, Product, Role, Service, Side, StreamReport, TaskId,
 };
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
-use crate::session::call::{Call, Signalling};
+use crate::session::call::{Call, CallState, Signalling};
 use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Receipt, Sessions, Text};
 use crate::task::{Kind, Task};
@@ -41,7 +41,9 @@ impl Point {
             out: VecDeque::new(),
             last_text: Selection::new(),
         };
-        Self { head: config.head, config, sessions: Sessions::new(), release }
+        let mut sessions = Sessions::new();
+        sessions.set_leg_header(config.leg_header.clone());
+        Self { head: config.head, config, sessions, release }
     }
 
     /// Admits a task (see [`Task::admit`] for the steps). `now` is the caller's clock: the window must be open now.
@@ -123,6 +125,9 @@ pub struct Admission<'a> {
     pub recipients: &'a [String],
 }
 
+/// Stands for each octet of a body that may hold digits.
+const BLANK: u8 = b'x';
+
 /// Hears what sessions find out, matches, and releases.
 struct Release {
     index: Index,
@@ -137,11 +142,22 @@ struct Release {
 impl Release {
     /// Matches identities that are new in `call`; each new match begins with a BEGIN record.
     fn select(&mut self, call: &mut Call, seen: &Seen<'_>, event: &'static str) {
-        if call.checked == call.parties.len() {
+        if call.checked_under != self.index.admissions {
+            // A task was admitted in mid-call.
+            (call.checked, call.checked_under) = (0, self.index.admissions);
+        }
+        if call.checked == call.parties.len() && call.followed.is_empty() {
             return;
         }
         let counters = &mut self.counters;
-        let made = self.index.call(call, &self.plans, seen.ts, &mut |why| counters.count(counter_of(why)));
+        let missed = &mut |why| counters.count(counter_of(why));
+        let mut made = 0;
+        if call.checked < call.parties.len() {
+            made += self.index.call(call, &self.plans, seen.ts, missed);
+        }
+        if !call.followed.is_empty() {
+            made += self.index.follow(call, seen.ts, missed);
+        }
         for at in call.selection.len() - made..call.selection.len() {
             let facts = facts_of(call, event, Some(seen));
             self.iri(&call.selection[at], IriType::Begin, seen.ts, Service::Call, facts);
@@ -168,9 +184,18 @@ impl Release {
         self.out.push_back(Product::Cc(Box::new(Cc::new(found, seen, kind))));
     }
 
-    /// A signalling message of a call; `kind` is what its octets are as content.
-    fn signalled(&mut self, call: &mut Call, change: Change, kind: &CcKind, seen: &Seen<'_>) {
+    /// A signalling message of a call: `message` if it is SIP, else what its octets are as content.
+    fn signalled(
+        &mut self,
+        call: &mut Call,
+        change: Change,
+        message: Result<&sip::Message<'_>, Carrier>,
+        seen: &Seen<'_>,
+    ) {
         self.lapse(call, seen.ts);
+        if change != Change::End {
+            self.leave(call, seen.ts);
+        }
         let before = call.selection.len();
         let begun = match (change, call.signalling) {
             (Change::Begin, Signalling::Sip) => "invite",
@@ -183,8 +208,8 @@ impl Release {
             return;
         }
         let copy = self.is_copy(seen, "");
-        let mut selection = std::mem::take(&mut call.selection);
-        for (at, found) in selection.iter_mut().enumerate() {
+        // By place, so that a bug contained in here costs the call no selection.
+        for at in 0..call.selection.len() {
             let told = match change {
                 Change::Begin | Change::Nothing => None,
                 Change::Ringing => Some((IriType::Continue, "ringing")),
@@ -193,20 +218,41 @@ impl Release {
                 Change::End => Some((IriType::End, "end")),
             };
             // A match made by this very message has told its facts already; only an end is told again, as END.
-            if let Some((record, event)) = told.filter(|(record, _)| at < before || *record == IriType::End) {
+            if let Some((kind, event)) = told.filter(|(kind, _)| at < before || *kind == IriType::End) {
                 let facts = facts_of(call, event, Some(seen));
-                self.iri(found, record, seen.ts, Service::Call, facts);
-                found.set_ended(record == IriType::End);
+                self.iri(&call.selection[at], kind, seen.ts, Service::Call, facts);
+                call.selection[at].set_ended(kind == IriType::End);
             }
             if copy {
                 continue;
             }
-            found.count_signal();
-            if found.content() {
-                self.cc(found, seen, kind.clone());
+            call.selection[at].count_signal();
+            if call.selection[at].content() {
+                match message {
+                    Ok(message) => self.signal_cc(call, at, message, seen),
+                    Err(carrier) => self.cc(&call.selection[at], seen, CcKind::Circuit(carrier)),
+                }
             }
         }
-        call.selection = selection;
+        if change == Change::End {
+            self.leave(call, seen.ts);
+        }
+    }
+
+    /// Releases a signalling message. Digits in it are blanked unless the warrant permits them, and then the message goes
+    /// out alone: the checksum of the packet that it stood in would give a single digit away.
+    fn signal_cc(&mut self, call: &mut Call, at: usize, message: &sip::Message<'_>, seen: &Seen<'_>) {
+        if call.selection[at].digits() || !message.may_hold_digits() {
+            self.cc(&call.selection[at], seen, CcKind::Signal);
+            return;
+        }
+        call.selection[at].blank();
+        self.counters.count(Counter::DigitsWithheld);
+        let mut blanked = message.octets.to_vec();
+        let (from, length) = place(message.octets, message.body);
+        let body = from as usize..(from + length) as usize;
+        blanked.get_mut(body).unwrap_or_default().fill(BLANK);
+        self.cc(&call.selection[at], &Seen { packet: None, payload: &blanked, ..*seen }, CcKind::Signal);
     }
 
     /// Whether this selected datagram was released a moment ago: seen inside and outside a tunnel, or at two taps.
@@ -243,6 +289,36 @@ impl Release {
         }
     }
 
+    /// Ends the matches whose target has left the call while others talk on: it has transferred the call (its REFER was
+    /// accepted), and the call was hung up on it, or the network gives its side another identity; or the leg by which
+    /// this call was followed is over. See `docs/adr/0009-legs.md`.
+    fn leave(&mut self, call: &mut Call, now: Time) {
+        let mut at = 0;
+        while let Some(found) = call.selection.get(at) {
+            let task = found.task();
+            let leg_over = found.is_followed() && !call.followed.iter().any(|f| f.task == task && f.up);
+            let side = found.side().filter(|side| call.referred[*side as usize]);
+            let another = side
+                .and_then(|side| call.asserted(side))
+                .is_some_and(|now_there| !self.index.targets(task, &now_there.0, &self.plans, call.src));
+            let hung_up = side.is_some() && call.state == CallState::Ended;
+            if !(leg_over || another || hung_up) {
+                at += 1;
+                continue;
+            }
+            let found = call.selection.remove(at);
+            if !leg_over {
+                call.left.push(task);
+            }
+            if !found.ended() {
+                // What the others do from now on is not this warrant's.
+                let facts = Facts { event: "target_left", start: Some(call.start), ..Facts::default() };
+                self.iri(&found, IriType::End, now, Service::Call, facts);
+            }
+            self.closed(call, &found, EndReason::TargetLeft);
+        }
+    }
+
     fn closed(&mut self, call: &Call, found: &Match, end_reason: EndReason) {
         let streams = call.streams.iter().enumerate().map(|(i, s)| StreamReport {
             side: s.side,
@@ -254,6 +330,7 @@ impl Release {
             duplicates: s.duplicates,
             first: s.first,
             last: s.last,
+            branch: s.branch,
         });
         self.out.push_back(Product::CallClosed(Box::new(CallClosed {
             task: found.task(),
@@ -267,6 +344,12 @@ impl Release {
             selected: found.selected(),
             signals: found.signals(),
             streams: streams.collect(),
+            streams_dropped: call.limits().streams_dropped,
+            addresses_dropped: call.limits().addresses_dropped,
+            identities_dropped: call.limits().identities_dropped,
+            contested: call.limits().contested,
+            digits_withheld: found.withheld().0,
+            digits_blanked: found.withheld().1,
         })));
     }
 
@@ -290,12 +373,12 @@ impl Release {
 }
 
 impl Observer for Release {
-    fn signal(&mut self, call: &mut Call, change: Change, _: &sip::Message<'_>, seen: &Seen<'_>) {
-        self.signalled(call, change, &CcKind::Signal, seen);
+    fn signal(&mut self, call: &mut Call, change: Change, message: &sip::Message<'_>, seen: &Seen<'_>) {
+        self.signalled(call, change, Ok(message), seen);
     }
 
     fn circuit(&mut self, call: &mut Call, change: Change, carrier: Carrier, seen: &Seen<'_>) {
-        self.signalled(call, change, &CcKind::Circuit(carrier), seen);
+        self.signalled(call, change, Err(carrier), seen);
     }
 
     fn rtp(&mut self, call: &mut Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>) {
@@ -306,11 +389,17 @@ impl Observer for Release {
             return;
         }
         self.lapse(call, seen.ts);
+        self.leave(call, seen.ts);
         if self.is_copy(seen, "") {
             return;
         }
         let Some(s) = call.streams.get(stream) else { return };
-        for found in call.selection.iter().filter(|m| m.content()) {
+        for found in call.selection.iter_mut().filter(|m| m.content()) {
+            if s.digits && !found.digits() {
+                found.withhold();
+                self.counters.count(Counter::DigitsWithheld);
+                continue;
+            }
             let octets = seen.packet.map_or(seen.payload, |p| p.data);
             let kind = CcKind::Rtp(Audio {
                 side: s.side,
@@ -330,6 +419,7 @@ impl Observer for Release {
     fn rtcp(&mut self, call: &mut Call, _: Side, seen: &Seen<'_>) {
         self.counters.count(Counter::Rtcp);
         self.lapse(call, seen.ts);
+        self.leave(call, seen.ts);
         if call.selection.is_empty() {
             self.counters.count(Counter::MediaUnselected);
             return;
@@ -587,8 +677,18 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
         answer: call.answer,
         end: call.end,
         end_reason: call.end_reason,
+        course: course_of(call, Confidence::Probable),
         ..seen.map(addresses).unwrap_or_default()
     }
+}
+
+/// The course of a call as it is told: sorted out, and without links below a confidence. What is only a lead would tell
+/// of a call that nobody has authority to hear of.
+fn course_of(call: &Call, least: Confidence) -> Option<Box<Course>> {
+    let mut course = call.course.clone()?;
+    course.diversion = course.sort_out(call);
+    course.links.retain(|l| l.rule.confidence() <= least);
+    Some(course)
 }
 
 fn facts_of_mail(item: &Item, event: &'static str) -> Facts {
@@ -620,7 +720,9 @@ impl CallRecord {
         // What the network vouches for counts more than what the caller says of itself.
         let caller = normal(first(&[Role::PAssertedIdentity, Role::From, Role::CallingParty]));
         let callee = normal(first(&[Role::RequestUri, Role::To, Role::CalledParty]));
+        let course = course_of(call, Confidence::Possible);
         Self {
+            course,
             task: found.task(),
             start: call.start,
             ringing: call.ringing,

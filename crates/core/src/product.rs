@@ -9,6 +9,10 @@ use crate::matching::Match;
 use crate::packet::{Endpoint, LinkType, Seen, Time};
 use crate::redact::Pii;
 
+mod course;
+
+pub use course::*;
+
 /// Index of an admitted task within its point, in order of admission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TaskId(pub u32);
@@ -71,6 +75,14 @@ pub enum Role {
     Connected,
     /// Generic number of ISUP (Q.763, 3.26): an additional calling, called or connected number.
     GenericNumber,
+    /// P-Called-Party-ID (RFC 7315, 4.2): the public identity that the request was for.
+    PCalledPartyId,
+    /// P-Served-User (RFC 5502): for whom the network serves the call.
+    PServedUser,
+    /// Contact (RFC 3261, 20.10): where the sender wants to be reached.
+    Contact,
+    /// User name of an Authorization or Proxy-Authorization (RFC 7616), with its realm: whom the network authenticates.
+    AuthUser,
     /// Reverse-path of a mail (RFC 5321 4.1.1.2, MAIL FROM).
     MailFrom,
     /// Forward-path of a mail (RFC 5321 4.1.1.3, RCPT TO), accepted by the server as far as was seen.
@@ -86,6 +98,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// The side of a call that a number of ISUP stands for; `None` for those who aren't in the call, and for other roles.
+    pub(crate) const fn isup_side(self) -> Option<Side> {
+        match self {
+            Self::CallingParty => Some(Side::Caller),
+            Self::CalledParty | Self::Connected => Some(Side::Callee),
+            _ => None,
+        }
+    }
+
     /// Stable name for records.
     pub const fn name(self) -> &'static str {
         match self {
@@ -112,6 +133,45 @@ impl Role {
             Self::HeaderFrom => "header_from",
             Self::HeaderTo => "header_to",
             Self::HeaderCc => "header_cc",
+            Self::PCalledPartyId => "p_called_party_id",
+            Self::PServedUser => "p_served_user",
+            Self::Contact => "contact",
+            Self::AuthUser => "auth_user",
+        }
+    }
+
+    /// Who vouches for what stands there. A user name in a request is its sender's claim until the network has accepted
+    /// it.
+    pub const fn trust(self) -> Trust {
+        match self {
+            Self::PAssertedIdentity
+            | Self::PCalledPartyId
+            | Self::PServedUser
+            | Self::RequestUri
+            | Self::Diversion
+            | Self::HistoryInfo
+            | Self::CallingParty
+            | Self::CalledParty
+            | Self::OriginalCalled
+            | Self::Redirecting
+            | Self::Redirection
+            | Self::Connected => Trust::Network,
+            Self::From
+            | Self::To
+            | Self::PPreferredIdentity
+            | Self::RemotePartyId
+            | Self::Originator
+            | Self::Recipient
+            | Self::Contact
+            | Self::AuthUser
+            | Self::MailFrom
+            | Self::RcptTo
+            | Self::Login
+            | Self::HeaderFrom
+            | Self::HeaderTo
+            | Self::HeaderCc
+            // Often what a telephone behind an exchange says of itself (Q.731.3).
+            | Self::GenericNumber => Trust::User,
         }
     }
 }
@@ -167,6 +227,8 @@ pub enum EndReason {
     Evicted,
     /// The call went on; the authority to follow it was over, by its window or its ceiling.
     AuthorityEnded,
+    /// The call went on without the target, who has transferred it: the authority doesn't reach those who are left.
+    TargetLeft,
 }
 
 impl EndReason {
@@ -180,6 +242,7 @@ impl EndReason {
             Self::SourceEnded => "source_ended",
             Self::Evicted => "evicted",
             Self::AuthorityEnded => "authority_ended",
+            Self::TargetLeft => "target_left",
         }
     }
 }
@@ -229,6 +292,8 @@ pub struct Facts {
     pub parts: Option<u8>,
     /// Whether parts are missing.
     pub partial: bool,
+    /// How the call came about and went; `None` for a call of which nothing is to be told but the above.
+    pub course: Option<Box<Course>>,
     /// Message-ID of a mail (RFC 5322 3.6.4), with its brackets.
     pub message_id: Option<Pii<Box<str>>>,
 }
@@ -488,6 +553,8 @@ pub struct StreamReport {
     pub first: Time,
     /// Last packet.
     pub last: Time,
+    /// Which branch of a forked call it belongs to: an index into [`Course::branches`].
+    pub branch: Option<u8>,
 }
 
 /// A selected call has left the tables: the recorder closes its recording with this.
@@ -513,6 +580,18 @@ pub struct CallClosed {
     pub signals: u64,
     /// Media, as seen at the tap, whole call.
     pub streams: Vec<StreamReport>,
+    /// RTP packets not released, as they belonged to streams beyond the limit of one call.
+    pub streams_dropped: u64,
+    /// Media addresses beyond the limit of one call: their packets were not released.
+    pub addresses_dropped: u64,
+    /// Identities beyond the limit of one call.
+    pub identities_dropped: u64,
+    /// Another live call announced a media address of this one, by reuse or by forgery: packets may have gone to that.
+    pub contested: bool,
+    /// Packets with digits (RFC 4733) that were left out, as the warrant doesn't permit them (`post_dial_digits`).
+    pub digits_withheld: u64,
+    /// Signalling messages whose bodies were blanked for the same reason.
+    pub digits_blanked: u64,
 }
 
 /// One call of the network, held under a retention order. Identities leave this program only sealed.
@@ -545,6 +624,8 @@ pub struct CallRecord {
     pub src: Pii<IpAddr>,
     /// See `src`.
     pub dst: Pii<IpAddr>,
+    /// How the call came about and went; `None` for a call of which nothing is to be told but the above.
+    pub course: Option<Box<Course>>,
 }
 
 /// What the point releases.

@@ -49,6 +49,11 @@ impl Sessions {
         }
     }
 
+    /// Sets the header that the site's switches keep the same on all legs of a conversation.
+    pub(crate) fn set_leg_header(&mut self, name: Option<Box<str>>) {
+        self.shared.calls.set_leg_header(name);
+    }
+
     /// Takes one packet.
     pub(crate) fn handle(&mut self, packet: &Packet<'_>, out: &mut impl Observer) {
         out.count(Counter::PacketsIn, 1);

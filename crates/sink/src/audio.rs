@@ -1,6 +1,7 @@
 //! The listening copy: both sides of a call on one time line, as they were said and with what was lost marked.
 //!
-//! Each stream is placed by its RTP timestamps from where its first packet arrived. Nothing is made up: what did not
+//! G.711 is written here; other codecs are given their places, and decoded where the recording is opened
+//! (`frames.rs`). Each stream is placed by its RTP timestamps from where its first packet arrived. Nothing is made up: what did not
 //! come is silence and a mark. The evidence (the packets) is kept elsewhere, so all choices here can be checked.
 
 use mandat_core::{Audio, Encoding, Side, Time};
@@ -17,6 +18,8 @@ pub(crate) const SEGMENT: i64 = 10 * RATE_I;
 const LATE: i64 = RATE_I / 2;
 /// 1 s: more than this between timestamp and arrival is a restart of the sender's clock, not jitter.
 const ANCHOR_TOLERANCE: i64 = RATE_I;
+/// 120 ms: the longest packet of Opus (RFC 7587, 4.2). What is longer is a pause.
+const MAX_FRAME: i64 = RATE_I * 120 / 1000;
 /// RFC 3550, A.1 `MAX_DROPOUT`: a greater jump in sequence is a restart, not a loss.
 const MAX_DROPOUT: i32 = 3000;
 /// Sequence numbers remembered behind the highest: 2.5 s at 20 ms, more than [`LATE`] down to 4 ms a packet.
@@ -77,7 +80,9 @@ pub(crate) enum Placed {
     Late,
     /// A copy of one that was placed.
     Duplicate,
-    /// One stream too many, or no G.711 at 8000 Hz. It is in the evidence only.
+    /// No G.711 at 8000 Hz: this is its place for whoever decodes it.
+    Apart(i64),
+    /// One stream too many. It is in the evidence only.
     No,
 }
 
@@ -92,6 +97,10 @@ struct Stream {
     came: u128,
     /// The sequence number that would confirm a restart (RFC 3550, A.1 `bad_seq`).
     suspect: Option<u16>,
+    /// RTP clock of `base`, Hz.
+    clock: u32,
+    /// Frames of a packet, for codecs whose octets don't tell.
+    frame: i64,
     /// Frame after the last one placed.
     next: i64,
     open: Vec<Gap>,
@@ -144,6 +153,7 @@ impl Timeline {
         let arrival = self.frame(at);
         let speech = matches!(audio.encoding, Encoding::Pcmu | Encoding::Pcma) && audio.clock == RATE;
         let silent = matches!(audio.encoding, Encoding::ComfortNoise | Encoding::TelephoneEvent);
+        let timed = speech || matches!(audio.encoding, Encoding::Other(_));
         let index = match self.streams.iter().position(|s| s.stream == audio.stream) {
             Some(index) => index,
             None if self.streams.len() < MAX_STREAMS => {
@@ -153,13 +163,14 @@ impl Timeline {
             None => return Placed::No,
         };
         let stream = &mut self.streams[index];
-        let position = match stream.position(audio, arrival, speech) {
+        let position = match stream.position(audio, arrival, timed) {
             Ok(position) => position,
             Err(placed) => return placed,
         };
         if !speech {
-            stream.next = stream.next.max(position);
-            return if silent { Placed::Yes } else { Placed::No };
+            let length = if timed { stream.frame } else { 0 };
+            stream.next = stream.next.max(position.saturating_add(length));
+            return if silent { Placed::Yes } else { Placed::Apart(position) };
         }
         let length = i64::try_from(payload.len()).unwrap_or(i64::MAX);
         stream.next = stream.next.max(position.saturating_add(length));
@@ -276,6 +287,8 @@ impl Stream {
             highest: audio.sequence.wrapping_sub(1),
             came: 0,
             suspect: None,
+            clock: audio.clock,
+            frame: 0,
             next: arrival,
             open: Vec::new(),
             unlisted: 0,
@@ -283,12 +296,12 @@ impl Stream {
     }
 
     /// Where the packet belongs, or why nowhere.
-    fn position(&mut self, audio: &Audio, arrival: i64, speech: bool) -> Result<i64, Placed> {
+    fn position(&mut self, audio: &Audio, arrival: i64, timed: bool) -> Result<i64, Placed> {
         let step = i32::from(audio.sequence.wrapping_sub(self.highest).cast_signed());
-        let by_timestamp = self.base.0 + i64::from(audio.timestamp.wrapping_sub(self.base.1).cast_signed());
+        let by_timestamp = self.by_timestamp(audio);
         if (1..=MAX_DROPOUT).contains(&step) {
             self.suspect = None;
-            return Ok(self.forward(audio, arrival, by_timestamp, speech, step.unsigned_abs()));
+            return Ok(self.forward(audio, arrival, by_timestamp, timed, step.unsigned_abs()));
         }
         let behind = step.unsigned_abs();
         if step <= 0 && behind < WINDOW {
@@ -297,33 +310,51 @@ impl Stream {
                 return Err(Placed::Duplicate);
             }
             // A forged timestamp must not reach into the future: memory up to there would be filled with silence.
-            if speech && by_timestamp > arrival.saturating_add(ANCHOR_TOLERANCE) {
+            if timed && by_timestamp > arrival.saturating_add(ANCHOR_TOLERANCE) {
                 return Err(Placed::Late);
             }
             self.came |= bit;
             self.fill(audio.sequence, by_timestamp);
-            return Ok(if speech { by_timestamp } else { arrival });
+            return Ok(if timed { by_timestamp } else { arrival });
         }
         // Two packets in a row, far from where the stream was: the sender began anew (RFC 3550, A.1).
         if self.suspect == Some(audio.sequence) {
             let open = std::mem::take(&mut self.open);
             *self = Self { next: self.next, open, unlisted: self.unlisted, ..Self::new(audio, arrival) };
-            return self.position(audio, arrival, speech);
+            return self.position(audio, arrival, timed);
         }
         self.suspect = Some(audio.sequence.wrapping_add(1));
         Err(Placed::Late)
     }
 
+    /// Where the timestamp says that the packet belongs. Another clock (a codec changed for one of another rate) tells
+    /// nothing by the old one.
+    fn by_timestamp(&self, audio: &Audio) -> i64 {
+        if audio.clock != self.clock || audio.clock == 0 {
+            return i64::MAX;
+        }
+        let ticks = i64::from(audio.timestamp.wrapping_sub(self.base.1).cast_signed());
+        self.base.0.saturating_add(ticks * RATE_I / i64::from(audio.clock))
+    }
+
     /// A packet further on in the stream than all before it.
-    fn forward(&mut self, audio: &Audio, arrival: i64, by_timestamp: i64, speech: bool, step: u32) -> i64 {
+    fn forward(&mut self, audio: &Audio, arrival: i64, by_timestamp: i64, timed: bool, step: u32) -> i64 {
         self.highest = audio.sequence;
         self.came = self.came.checked_shl(step).unwrap_or(0) | 1;
-        // A telephone event keeps the timestamp of its first packet while it lasts (RFC 4733, 2.5.1.2), and other
-        // codecs may have another clock: only speech moves or mends the base.
-        let trusted = speech && (by_timestamp - arrival).abs() <= ANCHOR_TOLERANCE;
+        // A telephone event keeps the timestamp of its first packet while it lasts (RFC 4733, 2.5.1.2): only speech moves
+        // or mends the base.
+        let trusted = timed && by_timestamp.saturating_sub(arrival).saturating_abs() <= ANCHOR_TOLERANCE;
         let position = if trusted { by_timestamp } else { arrival };
-        if speech {
-            self.base = (position, audio.timestamp);
+        let since = position.saturating_sub(self.base.0);
+        if step == 1 && trusted && (1..=MAX_FRAME).contains(&since) {
+            self.frame = since;
+        }
+        // Where a frame isn't a whole number of ticks, moving the base each time would let the fractions add up.
+        let ticks = i64::from(audio.timestamp.wrapping_sub(self.base.1).cast_signed());
+        let whole =
+            ticks * RATE_I % i64::from(audio.clock.max(1)) == 0 || ticks > i64::from(audio.clock) * 60;
+        if timed && (whole || !trusted) {
+            (self.base, self.clock) = ((position, audio.timestamp), audio.clock);
         }
         if step > 1 && self.open.len() == MAX_OPEN_GAPS {
             self.unlisted += u64::from(step - 1);

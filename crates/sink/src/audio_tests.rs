@@ -183,10 +183,63 @@ fn a_long_hold_makes_no_files_and_moves_nothing() {
 fn other_codecs_and_clocks_are_not_heard() {
     let mut line = line();
     let opus = Rtp { encoding: Encoding::Other("OPUS".into()), ..Rtp::nth(1, Side::Caller, 0) };
-    assert_eq!(place(&mut line, &opus), Placed::No);
+    assert_eq!(place(&mut line, &opus), Placed::Apart(0));
     let wide = Rtp::nth(1, Side::Callee, 0);
-    assert_eq!(line.place(wide.at, &Audio { clock: 16_000, ..wide.audio() }, &wide.payload), Placed::No);
+    assert_eq!(
+        line.place(wide.at, &Audio { clock: 16_000, ..wide.audio() }, &wide.payload),
+        Placed::Apart(0)
+    );
     assert_eq!(line.octets(), 0);
+}
+
+/// One stream of another codec: clock, ticks a packet, and where packet `n` of it is placed.
+fn others(clock: u32, ticks: u32, packets: impl Iterator<Item = u32>) -> Vec<i64> {
+    let mut line = line();
+    let place = |n: u32| {
+        let audio = Audio {
+            encoding: Encoding::Other("OPUS".into()),
+            clock,
+            sequence: n as u16,
+            timestamp: 77_u32.wrapping_add(n.wrapping_mul(ticks)),
+            ..Rtp::nth(1, Side::Caller, 0).audio()
+        };
+        // 7 ms of jitter for every second packet but the first.
+        let jitter = i64::from(n % 2) * 7 * MS;
+        let at = START.0 + i64::from(n) * i64::from(ticks) * 1_000_000_000 / i64::from(clock) + jitter;
+        match line.place(Time(at), &audio, &[1]) {
+            Placed::Apart(position) => position,
+            other => panic!("{other:?}"),
+        }
+    };
+    packets.map(place).collect()
+}
+
+#[test]
+fn p31_other_clocks_have_their_places_by_their_own_clock() {
+    // Opus 48000, AMR-WB and EVS 16000, G.722 8000 though it samples at 16 000 (RFC 3551, 4.5.2): 20 ms are 160 frames.
+    for (clock, ticks) in [(48_000, 960), (16_000, 320), (8000, 160)] {
+        assert_eq!(others(clock, ticks, 0..4), [0, 160, 320, 480], "{clock}");
+    }
+    // L16 at 44 100 Hz, 441 ticks are 10 ms; 100 ticks are no whole number of frames, and nothing adds up.
+    let long = others(44_100, 100, 0..4410);
+    assert_eq!(long.last().map(|at| (at - 4409 * 8000 / 441).abs() <= 1), Some(true));
+}
+
+#[test]
+fn p36_lost_packets_of_other_codecs_are_gaps_of_their_length() {
+    let mut line = line();
+    for n in (0..10_u16).filter(|n| !(4..6).contains(n)) {
+        let packet = Rtp::nth(1, Side::Caller, n);
+        let audio = Audio {
+            encoding: Encoding::Other("AMR-WB".into()),
+            clock: 16_000,
+            timestamp: u32::from(n) * 320,
+            ..packet.audio()
+        };
+        line.place(packet.at, &audio, &[1]);
+    }
+    line.close();
+    assert_eq!(line.lost.iter().map(|g| (g.from, g.to, g.packets)).collect::<Vec<_>>(), [(640, 960, 2)]);
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! `recording.json`: what a recording holds and what it lacks. No identity, no content: a desk lists it without a key.
 
-use mandat_core::{Encoding, Time};
+use mandat_core::{Encoding, Quality, Time};
 use serde::Serialize;
 
 use crate::error::Cause;
@@ -116,6 +116,48 @@ pub(crate) struct StreamEntry {
     /// Packets that came too late for the listening copy; they are in the evidence.
     pub(crate) late: u64,
     pub(crate) gaps: Vec<GapEntry>,
+    /// Whether both ends were `announced`, or one was `learned`.
+    pub(crate) attribution: Option<&'static str>,
+    /// `none`, `sdes_decrypted`, `sdes_failed`, `dtls_srtp`, `unknown`.
+    pub(crate) protection: Option<&'static str>,
+    pub(crate) quality: Option<QualityEntry>,
+}
+
+/// How well a stream was received (`mandat_core::Quality`).
+#[derive(Clone, Serialize)]
+pub(crate) struct QualityEntry {
+    /// Where that was measured: what is lost behind it isn't seen.
+    pub(crate) measured_at: &'static str,
+    pub(crate) reordered: u64,
+    pub(crate) late: u64,
+    pub(crate) jitter_ms: f64,
+    pub(crate) jitter_max_ms: f64,
+    pub(crate) loss_runs: u64,
+    pub(crate) burst_ratio: Option<f64>,
+    pub(crate) silences: u64,
+    pub(crate) silence_ms: u64,
+    pub(crate) drift_ppm: Option<f64>,
+    pub(crate) mos: Option<f64>,
+}
+
+impl From<&Quality> for QualityEntry {
+    fn from(q: &Quality) -> Self {
+        // Two digits are as many as mean anything.
+        let round = |value: f32| (f64::from(value) * 100.0).round() / 100.0;
+        Self {
+            measured_at: "tap",
+            reordered: q.reordered,
+            late: q.late,
+            jitter_ms: round(q.jitter_ms),
+            jitter_max_ms: round(q.jitter_max_ms),
+            loss_runs: q.loss_runs,
+            burst_ratio: q.burst_ratio.map(round),
+            silences: q.silences,
+            silence_ms: q.silence_ms,
+            drift_ppm: q.drift_ppm.map(round),
+            mos: q.mos.map(round),
+        }
+    }
 }
 
 /// An encoding that can't be listened to here.
@@ -133,6 +175,8 @@ pub(crate) struct Listening {
     pub(crate) right: &'static str,
     /// Frames that the disk did not take.
     pub(crate) frames_dropped: u64,
+    /// Packets of other codecs that the disk did not take a second time, for decoding; they may be in the evidence.
+    pub(crate) packets_dropped: u64,
     pub(crate) gaps_unlisted_packets: u64,
     pub(crate) without: Vec<Without>,
 }
@@ -146,6 +190,23 @@ pub(crate) struct SegmentEntry {
     pub(crate) to: String,
     pub(crate) sha256: String,
     pub(crate) octets: u64,
+}
+
+/// What the core left out of a call.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(crate) struct LeftOut {
+    /// RTP packets of streams beyond the limit of one call.
+    pub(crate) streams_dropped: u64,
+    /// Media addresses beyond it: their packets aren't here.
+    pub(crate) addresses_dropped: u64,
+    /// Identities beyond it.
+    pub(crate) identities_dropped: u64,
+    /// Another live call announced a media address of this one: packets may have gone to that.
+    pub(crate) contested: bool,
+    /// Packets with digits that the warrant doesn't permit. In-band tones are sound, and are not left out.
+    pub(crate) digits_withheld: u64,
+    /// Signalling messages whose bodies were blanked for the same reason.
+    pub(crate) digits_blanked: u64,
 }
 
 /// The file.
@@ -171,6 +232,8 @@ pub(crate) struct Manifest<'a> {
     pub(crate) complete: bool,
     /// Packets that the capture had cut short.
     pub(crate) cut: u64,
+    /// What the core left out of the call, and why.
+    pub(crate) left_out: LeftOut,
     pub(crate) signals: Control,
     pub(crate) rtcp: Control,
     pub(crate) streams: Vec<StreamEntry>,

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use mandat_core::{Audio, CallClosed, Cc, CcKind, Encoding, EndReason, Liid, Time};
+use mandat_core::{Audio, CallClosed, Cc, CcKind, EndReason, Liid, Protection, Time};
 
 use crate::audio::{self, Gap, Placed, RATE, Timeline, side_name};
 use crate::error::SinkError;
 use crate::files::{Recipients, Written, write_json, write_sealed};
+use crate::frames::{Frames, listenable};
 use crate::manifest::{
-    Control, Dropped, GapEntry, Listening, Manifest, SegmentEntry, StreamEntry, Without, encoding_name,
-    optional,
+    Control, Dropped, GapEntry, LeftOut, Listening, Manifest, SegmentEntry, StreamEntry, Without,
+    encoding_name, optional,
 };
 use crate::pcapng::Section;
 use crate::time::rfc3339;
@@ -69,6 +70,10 @@ pub(crate) struct Recording {
     /// Number of the next pcapng file.
     number: u32,
     timeline: Option<Timeline>,
+    frames: Option<Frames>,
+    /// Number of the next file of frames, and packets of those that failed.
+    frames_number: u32,
+    packets_dropped: u64,
     tallies: Vec<Tally>,
     without: Vec<Without>,
     cut: u64,
@@ -88,6 +93,9 @@ impl Recording {
             open: None,
             number: 0,
             timeline: None,
+            frames: None,
+            frames_number: 0,
+            packets_dropped: 0,
             tallies: Vec::new(),
             without: Vec::new(),
             cut: 0,
@@ -101,6 +109,7 @@ impl Recording {
     pub(crate) fn held(&self) -> usize {
         self.open.as_ref().map_or(0, |o| o.section.octets())
             + self.timeline.as_ref().map_or(0, Timeline::octets)
+            + self.frames.as_ref().map_or(0, |f| f.octets().len())
     }
 
     /// Takes one packet.
@@ -120,7 +129,9 @@ impl Recording {
         open.section.push(cc);
         open.to = open.to.max(cc.ts);
         match &cc.kind {
-            CcKind::Signal | CcKind::Text => self.tally(Lane::Signal, None).pending += 1,
+            CcKind::Signal | CcKind::Circuit(_) | CcKind::Text | CcKind::Mail { .. } => {
+                self.tally(Lane::Signal, None).pending += 1;
+            }
             CcKind::Rtcp => self.tally(Lane::Rtcp, None).pending += 1,
             CcKind::Rtp(audio) => {
                 let late = self.listen(cc, audio);
@@ -146,22 +157,34 @@ impl Recording {
 
     /// Puts a packet on the time line; true if it came too late.
     fn listen(&mut self, cc: &Cc, audio: &Audio) -> bool {
+        if let Some(reason) = unreadable(audio.protection) {
+            self.explain(audio, reason);
+            return false;
+        }
         let (offset, length) = (audio.payload.0 as usize, audio.payload.1 as usize);
-        let payload = cc.octets.0.get(offset..offset.saturating_add(length)).unwrap_or_default();
+        let payload = match &audio.clear {
+            Some(clear) => &clear.0[..],
+            None => cc.octets.0.get(offset..offset.saturating_add(length)).unwrap_or_default(),
+        };
         let placed = self.timeline.get_or_insert_with(|| Timeline::new(cc.ts)).place(cc.ts, audio, payload);
-        if placed == Placed::No {
-            let reason = match audio.encoding {
-                Encoding::Pcmu | Encoding::Pcma if audio.clock != RATE => "clock is not 8000 Hz",
-                Encoding::Pcmu | Encoding::Pcma => "too many streams",
-                Encoding::Unknown => "payload type is not explained by the signalling",
-                _ => "not decoded; the packets are in the evidence",
-            };
-            let entry = Without { encoding: encoding_name(&audio.encoding), reason };
-            if self.without.len() < MAX_WITHOUT && !self.without.contains(&entry) {
-                self.without.push(entry);
+        match (placed, listenable(audio)) {
+            (Placed::Apart(position), Ok(())) => {
+                let frames = self.frames.get_or_insert_with(|| Frames::new(cc.ts));
+                frames.push(cc.ts, audio, position, payload);
             }
+            (Placed::Apart(_), Err(reason)) => self.explain(audio, reason),
+            (Placed::No, _) => self.explain(audio, "too many streams"),
+            _ => {}
         }
         placed == Placed::Late
+    }
+
+    /// Notes why an encoding has no listening copy.
+    fn explain(&mut self, audio: &Audio, reason: &'static str) {
+        let entry = Without { encoding: encoding_name(&audio.encoding), reason };
+        if self.without.len() < MAX_WITHOUT && !self.without.contains(&entry) {
+            self.without.push(entry);
+        }
     }
 
     /// Writes what is complete at `now`.
@@ -203,6 +226,7 @@ impl Recording {
     }
 
     fn close_evidence(&mut self, outlet: &mut Outlet<'_>) {
+        self.close_frames(outlet);
         let Some(open) = self.open.take() else { return };
         let file = format!("{:06}.pcapng.age", self.number);
         self.number += 1;
@@ -219,6 +243,19 @@ impl Recording {
         match result {
             Ok(written) => self.list(file, "pcapng", (open.from, open.to), written, outlet),
             Err(error) => (outlet.fault)(error),
+        }
+    }
+
+    fn close_frames(&mut self, outlet: &mut Outlet<'_>) {
+        let Some(frames) = self.frames.take() else { return };
+        let file = format!("{:06}.frames.age", self.frames_number);
+        self.frames_number += 1;
+        match write_sealed(&self.dir.join(&file), outlet.recipients, |w| w.write_all(frames.octets())) {
+            Ok(written) => self.list(file, "frames", (frames.from, frames.to), written, outlet),
+            Err(error) => {
+                self.packets_dropped += frames.packets;
+                (outlet.fault)(error);
+            }
         }
     }
 
@@ -290,6 +327,9 @@ impl Recording {
                 dropped_by_us: Dropped::default(),
                 late: 0,
                 gaps: gaps(r.stream),
+                attribution: Some(r.attribution.name()),
+                protection: Some(r.protection.name()),
+                quality: Some((&r.quality).into()),
             })
             .collect();
         for tally in &self.tallies {
@@ -310,6 +350,9 @@ impl Recording {
                     dropped_by_us: Dropped::default(),
                     late: 0,
                     gaps: gaps(stream),
+                    attribution: None,
+                    protection: None,
+                    quality: None,
                 });
                 entries.len() - 1
             });
@@ -327,6 +370,16 @@ impl Recording {
         let all_there = streams.iter().all(|s| {
             s.seen.zip(s.duplicates).is_some_and(|(seen, copies)| s.written >= seen.saturating_add(copies))
         });
+        let left_out = closed.map(|c| LeftOut {
+            streams_dropped: c.streams_dropped,
+            addresses_dropped: c.addresses_dropped,
+            identities_dropped: c.identities_dropped,
+            contested: c.contested,
+            digits_withheld: c.digits_withheld,
+            digits_blanked: c.digits_blanked,
+        });
+        let left_out = left_out.unwrap_or_default();
+        let none_beyond = left_out.streams_dropped + left_out.addresses_dropped == 0 && !left_out.contested;
         let timeline = self.timeline.as_ref();
         Manifest {
             version: 1,
@@ -346,9 +399,11 @@ impl Recording {
                 let ended = matches!(c.end_reason, EndReason::Bye | EndReason::Cancel | EndReason::Failure);
                 ended && c.signals <= signals.written && c.selected <= c.start
             }) && nothing_dropped
+                && none_beyond
                 && all_there
                 && self.cut == 0,
             cut: self.cut,
+            left_out,
             signals,
             rtcp: self.control(Lane::Rtcp),
             listening_copy: Listening {
@@ -356,6 +411,7 @@ impl Recording {
                 left: "caller",
                 right: "callee",
                 frames_dropped: self.frames_dropped,
+                packets_dropped: self.packets_dropped,
                 gaps_unlisted_packets: timeline.map_or(0, |t| t.lost_unlisted),
                 without: self.without.clone(),
             },
@@ -363,6 +419,16 @@ impl Recording {
             octets: self.segments.iter().map(|s| s.octets).sum(),
             segments: &self.segments,
         }
+    }
+}
+
+/// Why nobody here can listen to a protected stream.
+const fn unreadable(protection: Protection) -> Option<&'static str> {
+    match protection {
+        Protection::None | Protection::SdesDecrypted => None,
+        Protection::SdesFailed => Some("SRTP that the keys in the signalling don't open; kept as it came"),
+        Protection::DtlsSrtp => Some("SRTP keyed by DTLS: only the ends have the keys; kept as it came"),
+        Protection::Unknown => Some("SRTP with keys that the signalling doesn't show; kept as it came"),
     }
 }
 

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mandat_core::{Audio, Cc, CcKind, Cin, Encoding, Endpoint, Liid, LinkType, Pii, Side, TaskId, Time};
+use mandat_core::{
+    Audio, Cc, CcKind, Cin, Encoding, Endpoint, Format, Liid, LinkType, Pii, Protection, Side, TaskId, Time,
+};
 
 use crate::files::Recipients;
 
@@ -113,7 +115,10 @@ impl Rtp {
             clock: 8000,
             payload_type: 0,
             encoding: self.encoding.clone(),
+            format: Format::default(),
+            protection: Protection::None,
             payload: (40, u32::try_from(self.payload.len()).unwrap()),
+            clear: None,
         }
     }
 

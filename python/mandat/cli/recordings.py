@@ -85,6 +85,8 @@ def open_(screen: Screen, site: "Site", liid: str, cin: int, identity: Path, out
     opened = Reader(site).open(liid, cin, read_identities(identity), output)
     for fault in opened.damaged:
         screen.note(f"warning: {fault}")
+    for lack in opened.unheard:
+        screen.note(f"note: {lack}")
     screen.result(opened, text=lambda: _opened(screen, opened))
     return 8 if opened.damaged else 0
 
@@ -127,17 +129,35 @@ def _streams(screen: Screen, found: "Recording") -> None:
     table(screen, [found])
     screen.say()
     screen.table(
-        ["SIDE", "SSRC", "CODEC", ">EXPECTED", ">SEEN", ">WRITTEN", ">COPIES", ">LATE", "GAPS"],
+        [
+            "SIDE",
+            "SSRC",
+            "CODEC",
+            "PROTECTION",
+            "BOUND",
+            ">EXPECTED",
+            ">SEEN",
+            ">WRITTEN",
+            ">COPIES",
+            ">LATE",
+            ">JITTER MS",
+            ">MOS AT TAP",
+            "GAPS",
+        ],
         [
             (
                 s.side,
                 s.ssrc,
                 s.encoding,
+                s.protection,
+                s.attribution,
                 s.expected,
                 s.seen,
                 s.written,
                 s.duplicates,
                 s.late,
+                (s.quality or {}).get("jitter_ms"),
+                (s.quality or {}).get("mos"),
                 ", ".join(f"{g.from_ms / 1000:.2f}-{g.to_ms / 1000:.2f} s" for g in s.gaps) or "none",
             )
             for s in found.streams

@@ -1,8 +1,8 @@
 """Recordings: how complete each is (no key needed), and opening one with the agency's key.
 
 Evidence is a pcapng: its segments are whole sections, so the joined file is their concatenation (draft-ietf-opsawg-
-pcapng, 3). The listening copy is one WAV, caller left and callee right, joined by `wav.Joined`. Both are written
-under a hidden name and appear whole.
+pcapng, 3). The listening copy is one WAV, caller left and callee right: joined by `wav.Joined` where all is G.711,
+else made by `listen` from what the sink kept for that. Both are written under a hidden name and appear whole.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mandat.errors import StoreError, UsageError
+from mandat.mediation import ffmpeg, frames, listen
 from mandat.mediation.index import recording_cins
 from mandat.mediation.keys import decrypt, decrypt_to
 from mandat.mediation.wav import RATE, Joined
@@ -55,6 +56,12 @@ class Stream(msgspec.Struct, frozen=True):
     dropped_by_us: dict[str, int]
     late: int
     gaps: list[Gap] = []
+    attribution: str | None = None
+    """Whether both ends were announced, or one was learned from the packets."""
+    protection: str | None = None
+    """`none`, `sdes_decrypted`, `sdes_failed`, `dtls_srtp` or `unknown`."""
+    quality: dict[str, Any] | None = None
+    """Jitter, lateness, pauses, drift and a mean opinion score, as measured at the tap."""
 
 
 class SegmentFile(msgspec.Struct, frozen=True):
@@ -117,6 +124,8 @@ class Opened:
     """Length of the listening copy."""
     damaged: list[str] = field(default_factory=list)
     """Segments that could not be used, and why. The others are in the files."""
+    unheard: list[str] = field(default_factory=list)
+    """What the listening copy lacks though the evidence has it, and why."""
 
 
 def recordings(product: Path, liid: str) -> list[Recording]:
@@ -162,10 +171,22 @@ def open_recording(
         opened.evidence = output / f"{name}.pcapng"
         with _appearing(opened.evidence) as temporary:
             _join_evidence(directory, evidence, identities, temporary, opened)
-    if sound:
+    coded = [segment for segment in recording.segments if segment.kind == "frames"]
+    if coded and not ffmpeg.present():
+        names = sorted({stream.encoding for stream in recording.streams} - {"PCMA", "PCMU"})
+        opened.unheard.append(
+            f"no listening copy of {', '.join(names)}: ffmpeg is not installed here; the evidence is whole"
+        )
+        coded = []
+    if sound or coded:
         opened.sound = output / f"{name}.wav"
         with _appearing(opened.sound) as temporary:
-            opened.seconds = _join_sound(directory, sound, identities, temporary, opened) / RATE
+            if coded:
+                opened.seconds = _make_sound(
+                    directory, recording, (sound, coded), identities, temporary, opened
+                )
+            else:
+                opened.seconds = _join_sound(directory, sound, identities, temporary, opened) / RATE
     return opened
 
 
@@ -220,6 +241,64 @@ def _join_sound(
             except StoreError as fault:
                 opened.damaged.append(fault.diagnostics())
         return joined.frames
+
+
+def _make_sound(
+    directory: Path,
+    recording: Recording,
+    segments: tuple[list[SegmentFile], list[SegmentFile]],
+    identities: "Sequence[Identity]",
+    path: Path,
+    opened: Opened,
+) -> float:
+    """Decodes what isn't G.711 and puts all on one time line. Returns its length in seconds."""
+    sound, coded = segments
+    opener = _Opener(directory, identities, opened)
+    # Which rate it takes, one packet tells that is wide: the first pass stops there.
+    wide = any(listen.is_wide(frame) for segment in coded for frame in opener.frames(segment, tell=False))
+    rate = listen.WIDE if wide else RATE
+    left, right = (path.with_name(f"{path.name}.{side}") for side in ("left", "right"))
+    with listen.Side(left, rate) as caller, listen.Side(right, rate) as callee, Joined(path, rate) as joined:
+        sides = (caller, callee)
+        for segment in sound:
+            try:
+                octets = decrypt(_checked(directory, segment), identities)
+                listen.put_segment(sides, _frame(segment), octets, rate)
+            except (StoreError, ValueError) as fault:
+                told = fault.diagnostics() if isinstance(fault, StoreError) else f"{segment.file}: {fault}"
+                opened.damaged.append(told)
+        streams = listen.Streams(sides, rate)
+        for segment in coded:
+            for frame in opener.frames(segment, tell=True):
+                streams.add(frame)
+        streams.finish()
+        opened.unheard += streams.faults
+        for piece in listen.stereo(caller, callee):
+            joined.add(piece)
+        for stream in recording.streams:
+            for gap in stream.gaps:
+                start, length = gap.from_ms * rate // 1000, (gap.to_ms - gap.from_ms) * rate // 1000
+                joined.mark(max(start, 0), length, f"lost: {stream.side}, {gap.packets} packets")
+        return joined.frames / rate
+
+
+@dataclass(slots=True)
+class _Opener:
+    """Opens files of frames, and tells once of each that is damaged."""
+
+    directory: Path
+    identities: "Sequence[Identity]"
+    opened: Opened
+
+    def frames(self, segment: SegmentFile, *, tell: bool) -> Iterator[frames.Frame]:
+        try:
+            yield from frames.parse(decrypt(_checked(self.directory, segment), self.identities))
+        except StoreError as fault:
+            if tell:
+                self.opened.damaged.append(fault.diagnostics())
+        except ValueError as fault:
+            if tell:
+                self.opened.damaged.append(f"{segment.file}: {fault}")
 
 
 def _frame(segment: SegmentFile) -> int:

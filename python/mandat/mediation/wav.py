@@ -74,8 +74,9 @@ def _chunks(octets: bytes, at: int) -> list[tuple[bytes, bytes]]:
 class Joined:
     """The joined file, written in one pass; the header's lengths are filled in at the end."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rate: int = RATE) -> None:
         self._path = path
+        self._rate = rate
         self._file: IO[bytes] = path.open("wb")
         self._file.write(bytes(HEADER))
         self._marks: list[Mark] = []
@@ -96,6 +97,17 @@ class Joined:
             self._marks.append(Mark(self.frames + mark.start, mark.length, mark.label))
         self.frames += len(sound[:room]) // FRAME
 
+    def add(self, sound: bytes) -> None:
+        """Adds sound as it is, left and right in turn."""
+        room = MAX_DATA - self.frames * FRAME
+        self._file.write(sound[:room])
+        self.frames += len(sound[:room]) // FRAME
+
+    def mark(self, start: int, length: int, label: str) -> None:
+        """Marks a gap."""
+        if len(self._marks) < MAX_MARKS:
+            self._marks.append(Mark(start, length, label.encode()))
+
     def silence(self, frames: int) -> None:
         """Stands in for a segment that is missing, so that what follows keeps its place in time; it is marked."""
         if frames > 0:
@@ -115,7 +127,9 @@ class Joined:
             file.write(tail)
             file.seek(0)
             file.write(struct.pack("<4sI4s", b"RIFF", HEADER - 8 + data + len(tail), b"WAVE"))
-            file.write(struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, RATE, RATE * FRAME, FRAME, 16))
+            file.write(
+                struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, self._rate, self._rate * FRAME, FRAME, 16)
+            )
             file.write(struct.pack("<4sI", b"data", data))
 
     def _tail(self) -> bytes:

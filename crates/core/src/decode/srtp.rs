@@ -67,18 +67,18 @@ fn over(data: &mut [u8], stream: [u8; BLOCK]) {
 
 /// How payload is hidden.
 enum Cipher {
-    CounterMode(Aes),
+    CounterMode(Box<Aes>),
     /// RFC 3711, 4.1.2: the cipher, and the cipher under the masked key.
-    F8(Aes, Aes),
-    Gcm128(Aes128Gcm),
-    Gcm256(Aes256Gcm),
+    F8(Box<(Aes, Aes)>),
+    Gcm128(Box<Aes128Gcm>),
+    Gcm256(Box<Aes256Gcm>),
     /// `UNENCRYPTED_SRTP`.
     Null,
 }
 
 /// The session keys that one master key gives (RFC 3711, 4.3).
 pub(crate) struct Keys {
-    cipher: Box<Cipher>,
+    cipher: Cipher,
     /// Salt, on the left of 128 bits.
     salt: u128,
     auth: Option<Hmac<Sha1>>,
@@ -118,20 +118,20 @@ impl Keys {
     fn of(crypto: &Crypto, key: &[u8], salt: &[u8], auth: &[u8]) -> Option<Self> {
         let suite = crypto.suite;
         let cipher = match suite {
-            Suite::AeadAes128Gcm => Cipher::Gcm128(Aes128Gcm::new_from_slice(key).ok()?),
-            Suite::AeadAes256Gcm => Cipher::Gcm256(Aes256Gcm::new_from_slice(key).ok()?),
+            Suite::AeadAes128Gcm => Cipher::Gcm128(Box::new(Aes128Gcm::new_from_slice(key).ok()?)),
+            Suite::AeadAes256Gcm => Cipher::Gcm256(Box::new(Aes256Gcm::new_from_slice(key).ok()?)),
             _ if crypto.unencrypted => Cipher::Null,
             Suite::F8_128Sha1_80 => {
                 let mask = salt.iter().copied().chain(std::iter::repeat(0x55));
                 let masked: Zeroizing<Vec<u8>> =
                     Zeroizing::new(key.iter().zip(mask).map(|(k, m)| k ^ m).collect());
-                Cipher::F8(Aes::new(key)?, Aes::new(&masked)?)
+                Cipher::F8(Box::new((Aes::new(key)?, Aes::new(&masked)?)))
             }
-            _ => Cipher::CounterMode(Aes::new(key)?),
+            _ => Cipher::CounterMode(Box::new(Aes::new(key)?)),
         };
         let with_tag = !suite.is_aead() && !crypto.unauthenticated;
         let auth = if with_tag { Some(<Hmac<Sha1> as KeyInit>::new_from_slice(auth).ok()?) } else { None };
-        Some(Self { cipher: Box::new(cipher), salt: left(salt), auth, suite, mki: usize::from(crypto.mki) })
+        Some(Self { cipher, salt: left(salt), auth, suite, mki: usize::from(crypto.mki) })
     }
 
     /// Whether a packet of these keys proves itself; if not, a wrong counter can't be told from a right one.
@@ -171,13 +171,14 @@ impl Keys {
     }
 
     fn decrypt(&self, header: &[u8; 12], roc: u32, payload: &mut [u8]) {
-        match &*self.cipher {
+        match &self.cipher {
             Cipher::CounterMode(aes) => {
                 // 4.1.1: IV = (k_s * 2^16) XOR (SSRC * 2^64) XOR (i * 2^16).
                 let index = u128::from(index_of(header, roc));
                 aes.counter_mode(self.salt ^ u128::from(ssrc_of(header)) << 64 ^ index << 16, payload);
             }
-            Cipher::F8(aes, masked) => {
+            Cipher::F8(both) => {
+                let (aes, masked) = &**both;
                 // 4.1.2.2: IV = 0x00 || M || PT || SEQ || TS || SSRC || ROC.
                 let mut iv = [0; BLOCK];
                 iv[1..12].copy_from_slice(&header[1..]);
@@ -207,7 +208,7 @@ impl Keys {
         out.extend_from_slice(sealed);
         let payload = out.get_mut(header..)?;
         let tag = tag.try_into().ok()?;
-        match &*self.cipher {
+        match &self.cipher {
             Cipher::Gcm128(gcm) => gcm.decrypt_inout_detached(nonce.into(), aad, payload.into(), tag).ok(),
             Cipher::Gcm256(gcm) => gcm.decrypt_inout_detached(nonce.into(), aad, payload.into(), tag).ok(),
             _ => None,

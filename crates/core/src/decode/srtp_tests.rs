@@ -17,7 +17,7 @@ fn open(keys: &Keys, packet: &str, roc: u32) -> Option<Vec<u8>> {
 /// What a key derives: 16 octets of its cipher's key stream, salt, and a tag; enough to tell a wrong key.
 fn assert_derives(suite: Suite, key: &str, salt: &str, cipher: &str, session_salt: &str, auth: &str) {
     let keys = Keys::derive(&Crypto::of(suite, &hex(key), &hex(salt)), 0).expect("keys");
-    let Cipher::CounterMode(aes) = &*keys.cipher else { panic!("counter mode") };
+    let Cipher::CounterMode(aes) = &keys.cipher else { panic!("counter mode") };
     assert_eq!(aes.encrypt([7; 16]), Aes::new(&hex(cipher)).expect("a key").encrypt([7; 16]));
     assert_eq!(keys.salt, left(&hex(session_salt)));
     let tag = |mac: Hmac<Sha1>| mac.chain_update(b"packet").finalize().into_bytes();
@@ -87,7 +87,7 @@ fn p37_f8_of_rfc_3711() {
     assert_eq!(&clear[12..], b"pseudorandomness is the next best thing");
 }
 
-/// The packet with which libsrtp checks itself (test/srtp_driver.c), under the master keys of B.3.
+/// The packet with which libsrtp checks itself (`srtp_driver.c`), under the master keys of B.3.
 #[test]
 fn p37_whole_packets_as_libsrtp_has_them() {
     let clear = hex("800f1234decafbadcafebabe abababababababababababababababab");

@@ -35,8 +35,8 @@ fn packet(key: &str, index: u64) -> Vec<u8> {
     crate::decode::srtp::protect(&crypto[0], &clear, (index >> 16) as u32, &[])
 }
 
-fn secure() -> Box<Protections> {
-    known(&[
+fn secure() -> Protections {
+    *known(&[
         (Side::Caller, offer(4000, "RTP/SAVP", &(crypto(OTHER) + &crypto(KEY)))),
         (Side::Callee, offer(5000, "RTP/SAVP", &crypto(OTHER))),
     ])
@@ -60,7 +60,7 @@ fn p37_one_of_several_lines_opens_and_the_counter_rolls() {
 fn p37_joined_late_the_counter_is_found() {
     let known = secure();
     let (mut opener, mut out) = (Opener::default(), Vec::new());
-    let index = 41 << 16 | 7;
+    let index = (41 << 16) + 7;
     assert!(opener.open(&known, Side::Caller, &packet(KEY, index), &mut out));
     assert!(opener.open(&known, Side::Caller, &packet(KEY, index + 1), &mut out));
 }
@@ -71,18 +71,18 @@ fn p37_a_new_key_in_mid_call_keeps_the_counter() {
     let (mut opener, mut out) = (Opener::default(), Vec::new());
     assert!(opener.open(&known, Side::Caller, &packet(KEY, 70 << 16), &mut out) || opener.failed());
     let mut opener = Opener::default();
-    assert!(opener.open(&known, Side::Caller, &packet(KEY, 3 << 16 | 9), &mut out));
+    assert!(opener.open(&known, Side::Caller, &packet(KEY, (3 << 16) + 9), &mut out));
     let fresh = "ZZZZREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNk";
     let text = offer(4000, "RTP/SAVP", &crypto(fresh));
     let session = sdp::Session::parse(text.as_bytes()).expect("a description");
     for n in 10..60 {
-        assert!(!opener.open(&known, Side::Caller, &packet(fresh, 3 << 16 | n), &mut out));
+        assert!(!opener.open(&known, Side::Caller, &packet(fresh, (3 << 16) + n), &mut out));
     }
     assert!(opener.failed());
-    let mut boxed = Some(std::mem::take(&mut known));
+    let mut boxed = Some(Box::new(std::mem::take(&mut known)));
     Protections::describe(&mut boxed, Side::Caller, &session);
     let known = boxed.expect("keys");
-    assert!(opener.open(&known, Side::Caller, &packet(fresh, 3 << 16 | 60), &mut out));
+    assert!(opener.open(&known, Side::Caller, &packet(fresh, (3 << 16) + 60), &mut out));
     assert!(!opener.failed());
 }
 

@@ -202,17 +202,17 @@ mod tests {
     fn jitter_is_that_of_rfc_3550() {
         // A.8 by hand: each packet 16 ms early or late in turn makes |D| = 16 ms, and J comes near it.
         let mut meter = Meter::default();
-        for n in 0..400_i64 {
+        for n in 0..400_u32 {
             let off = if n % 2 == 0 { 0 } else { 16 * MS };
-            meter.packet(Time(n * 20 * MS + off), n as u32 * 160, 8000, Arrival::Ahead(1), false);
+            meter.packet(Time(i64::from(n) * 20 * MS + off), n * 160, 8000, Arrival::Ahead(1), false);
         }
         assert!((quality(&meter).jitter_ms - 16.0).abs() < 0.1, "{:?}", quality(&meter));
         assert_eq!((quality(&meter).late, quality(&meter).silences), (0, 0));
         let mut steady = Meter::default();
-        for n in 0..100_i64 {
+        for n in 0..100_u32 {
             steady.packet(
-                Time(n * 20 * MS),
-                (n as u32).wrapping_mul(160).wrapping_sub(1000),
+                Time(i64::from(n) * 20 * MS),
+                n.wrapping_mul(160).wrapping_sub(1000),
                 8000,
                 Arrival::Ahead(1),
                 false,
@@ -259,10 +259,10 @@ mod tests {
     #[test]
     fn p36_drift_of_the_senders_clock() {
         let mut meter = Meter::default();
-        for n in 0..6000_i64 {
+        for n in 0..6000_u32 {
             // The sender's 20 ms are 19.998 ms: 100 ppm fast. Jitter of up to 5 ms on top.
-            let jitter = n * 7919 % 5 * MS;
-            meter.packet(Time(n * 19_998_000 + jitter), n as u32 * 160, 8000, Arrival::Ahead(1), false);
+            let jitter = i64::from(n * 7919 % 5) * MS;
+            meter.packet(Time(i64::from(n) * 19_998_000 + jitter), n * 160, 8000, Arrival::Ahead(1), false);
         }
         let drift = quality(&meter).drift_ppm.expect("two minutes");
         assert!((drift - 100.0).abs() < 5.0, "{drift}");
@@ -272,11 +272,11 @@ mod tests {
     #[test]
     fn p35_late_packets_are_told_from_lost_ones() {
         let mut meter = Meter::default();
-        for n in 0..50_i64 {
+        for n in 0..50_u32 {
             let delay = if n == 20 { 350 * MS } else { 0 };
             let order =
                 if n == 20 { Arrival::Behind { runs: -1 } } else { Arrival::Ahead(1 + u16::from(n == 21)) };
-            meter.packet(Time(n * 20 * MS + delay), n as u32 * 160, 8000, order, false);
+            meter.packet(Time(i64::from(n) * 20 * MS + delay), n * 160, 8000, order, false);
         }
         let quality = meter.quality(&Encoding::Pcma, true, 50, 50);
         assert_eq!((quality.late, quality.reordered, quality.loss_runs), (1, 1, 0));

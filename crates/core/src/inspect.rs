@@ -150,13 +150,19 @@ impl Observer for Teller {
 
     fn name(&mut self, _: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>) {
         let address = |e: Endpoint| e.ip.to_string();
+        // Oracles don't tell an outer name by itself: they say that of every name whose hello has the extension.
+        let carried = via.name().trim_end_matches("-ech");
         self.out.push_back(json!({
-            "kind": "name", "via": via.name(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
+            "kind": "name", "via": carried, "outer": via.may_be_outer(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
             "dst": address(seen.dst), "sport": seen.src.port, "dport": seen.dst.port,
         }));
     }
 
-    fn flow_closed(&mut self, _: &mut Flow, _: Time) {}
+    fn flow_closed(&mut self, flow: &mut Flow, _: Time) {
+        if let Some(counter) = flow.visibility.counter() {
+            self.counters.count(counter);
+        }
+    }
 
     fn count(&mut self, what: Counter, n: u64) {
         self.counters.add(what, n);

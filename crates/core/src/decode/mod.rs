@@ -6,9 +6,13 @@
 
 pub(crate) mod cursor;
 pub(crate) mod dns;
+pub(crate) mod dtls;
 pub(crate) mod dtmf;
+pub(crate) mod gquic;
 pub(crate) mod gsm7;
+pub(crate) mod hpack;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod ip;
 pub(crate) mod link;
 pub(crate) mod name;
@@ -21,6 +25,7 @@ pub(crate) mod smpp;
 pub(crate) mod sms;
 pub(crate) mod tls;
 pub(crate) mod transport;
+pub(crate) mod unseen;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -19,6 +19,8 @@ impl Version {
     pub(crate) const V1: Self = Self(1);
     /// RFC 9369.
     pub(crate) const V2: Self = Self(0x6b33_43cf);
+    /// Google QUIC 50: `Q050`.
+    pub(crate) const Q050: Self = Self(0x5130_3530);
 }
 
 /// An Initial packet, still protected.

@@ -10,7 +10,9 @@
 //!   └── neither, too often ────────────────────────┘
 //! ```
 
+use super::http2::{Http2, Read};
 use crate::decode::http::{self, Body, Chunked, MAX_HEAD};
+use crate::decode::http2::{self, PREFACE};
 use crate::decode::name::host_of;
 use crate::decode::tls::{self, Step, Stream};
 use crate::session::NameVia;
@@ -35,8 +37,17 @@ enum State {
     Body { left: u64 },
     /// A chunked body is to be skipped.
     Chunked(Chunked),
+    /// Frames of HTTP/2, to the end.
+    Http2,
     /// The caller may forget the stream.
     Done,
+}
+
+/// What a hello was, besides its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct HelloFacts {
+    /// It offers `dot` (RFC 7858; IANA, ALPN Protocol IDs).
+    pub(crate) dot: bool,
 }
 
 /// One for the client-to-server direction of a TCP connection.
@@ -45,11 +56,14 @@ pub(crate) struct WebStream {
     state: State,
     foreign: u8,
     unreadable: u32,
+    lost: u32,
+    hello: Option<HelloFacts>,
+    http2: Option<Box<Http2>>,
 }
 
 impl WebStream {
     pub(crate) const fn new() -> Self {
-        Self { state: State::Undecided, foreign: 0, unreadable: 0 }
+        Self { state: State::Undecided, foreign: 0, unreadable: 0, lost: 0, hello: None, http2: None }
     }
 
     /// No more octets are needed.
@@ -62,9 +76,22 @@ impl WebStream {
         std::mem::take(&mut self.unreadable)
     }
 
+    /// The hello that was read since the last call.
+    pub(crate) fn take_hello(&mut self) -> Option<HelloFacts> {
+        self.hello.take()
+    }
+
+    /// How many times since the last call HTTP/2 could not be followed further: to be counted.
+    pub(crate) fn take_lost(&mut self) -> u32 {
+        std::mem::take(&mut self.lost)
+    }
+
     /// Octets that the tap never saw are missing before what comes next, so that its place is unknown.
     pub(crate) fn gap(&mut self) {
-        if self.state != State::Done {
+        if self.state == State::Http2 {
+            // Frames have no mark to find the next one by, and the header table is out of step.
+            self.lose();
+        } else if self.state != State::Done {
             self.state = State::Undecided;
         }
     }
@@ -91,8 +118,16 @@ impl WebStream {
                 b'\r' | b'\n' => 1,
                 // A handshake record. This octet begins no method.
                 0x16 => self.tls(rest, emit),
+                // Whatever begins with less of it than this may be `PRI` and no more.
+                b'P' if PREFACE.starts_with(&rest[..rest.len().min(PREFACE.len())]) => self.preface(rest),
+                0 if http2::begins_with_settings(rest) => {
+                    self.http2();
+                    self.frames(rest, emit)
+                }
+                0 if rest.len() < http2::HEADER => 0,
                 _ => self.request(rest, emit),
             },
+            State::Http2 => self.frames(rest, emit),
             State::Head { seen } if rest.len() <= MAX_HEAD && !http::more_to_tell(rest, seen) => {
                 self.state = State::Head { seen: rest.len() };
                 0
@@ -118,6 +153,37 @@ impl WebStream {
         }
     }
 
+    /// HTTP/2 by prior knowledge, or after 101 (RFC 9113, 3).
+    fn preface(&mut self, rest: &[u8]) -> usize {
+        if rest.len() < PREFACE.len() {
+            return 0;
+        }
+        self.http2();
+        PREFACE.len()
+    }
+
+    fn http2(&mut self) {
+        self.state = State::Http2;
+        self.http2 = Some(Box::default());
+    }
+
+    fn frames(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
+        let Some(http2) = &mut self.http2 else { return self.not_ours(rest) };
+        let read = http2.step(rest, emit);
+        self.unreadable += http2.take_unreadable();
+        match read {
+            Read::Consumed(consumed) => consumed,
+            Read::Lost => {
+                self.lose();
+                rest.len()
+            }
+        }
+    }
+
+    fn lose(&mut self) {
+        (self.lost, self.state, self.http2) = (self.lost + 1, State::Done, None);
+    }
+
     fn tls(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
         match tls::handshake(rest) {
             Stream::NeedMore(wanted) if rest.len() < MAX_KEPT => {
@@ -127,8 +193,10 @@ impl WebStream {
             Stream::NeedMore(_) | Stream::Foreign => self.not_ours(rest),
             Stream::Whole(handshake) => {
                 if let Step::Done(hello) = tls::client_hello(&handshake) {
+                    let dot = hello.protocols().any(|protocol| protocol == b"dot");
+                    self.hello = Some(HelloFacts { dot });
                     if let Some(name) = hello.name() {
-                        emit(NameVia::Tls, &name);
+                        emit(NameVia::tls(hello.ech), &name);
                     } else if hello.server_name.is_some() {
                         self.unreadable += 1;
                     }
@@ -146,7 +214,14 @@ impl WebStream {
                 self.state = State::Head { seen: rest.len() };
                 0
             }
-            Step::NeedMore | Step::Foreign => self.not_ours(rest),
+            Step::NeedMore | Step::Foreign => match http::switches_to_http2(rest) {
+                // A server's answer to `Upgrade: h2c` (RFC 7540, 3.2): what it promises follows in frames.
+                Some(head) => {
+                    self.http2();
+                    head
+                }
+                None => self.not_ours(rest),
+            },
             Step::Done(request) => {
                 self.unreadable += tell(&request, emit);
                 self.foreign = 0;

@@ -275,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn a_query_gives_its_name_in_the_case_it_came_in() {
+    fn p57_a_query_gives_its_name_in_the_case_it_came_in() {
         let (found, all) = read(&message(0x0100, 1, 0, &question("wWw.ExAmPlE.cOm"))).unwrap();
         assert_eq!(all, [(Section::Question, "wWw.ExAmPlE.cOm".to_owned())]);
         assert_eq!(found, Message { response: false, unreadable: 0, cut: false, ech: false });
     }
 
     #[test]
-    fn a_response_tells_the_question_from_the_alias() {
+    fn p57_a_response_tells_the_question_from_the_alias() {
         let mut body = question("www.example.com");
         // www.example.com CNAME edge.<example.com by pointer>; then an address record.
         body.extend([0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 9, 0, 7, 4, b'e', b'd', b'g', b'e', 0xc0, 16]);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn compression_cannot_loop() {
+    fn p57_compression_cannot_loop() {
         for name in [&[0xc0, 12][..], &[0xc0, 14, 0xc0, 12], &[1, b'a', 0xc0, 12], &[0xff, 0xff], &[0xc0, 0]]
         {
             assert!(read(&message(0x0100, 1, 0, &[name, &[0, 1, 0, 1]].concat())).is_none(), "{name:02x?}");
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn tcp_messages_are_framed_by_their_length() {
+    fn p57_tcp_messages_are_framed_by_their_length() {
         let one = message(0x0100, 1, 0, &question("example.com"));
         let mut stream = (one.len() as u16).to_be_bytes().to_vec();
         stream.extend(&one);

@@ -187,7 +187,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn coalesced_packets_are_all_found() {
+    fn p52_coalesced_packets_are_all_found() {
         let one = seal(Version::V1, &SAMPLE_DCID, &SAMPLE_DCID, &[], 0, &sample_frames());
         let mut datagram = one.clone();
         datagram.extend([0xe0, 0, 0, 0, 1, 1, 9, 0, 0x40, 4, 1, 2, 3, 4]); // Handshake
@@ -207,7 +207,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn frames_around_crypto_are_passed_over() {
+    fn p53_frames_around_crypto_are_passed_over() {
         let mut frames = vec![0, 0, 1];
         frames.extend([2, 5, 0, 1, 0, 1, 2]); // ACK with one range more
         frames.extend([3, 5, 0, 0, 0, 1, 2, 3]); // ACK with ECN counts

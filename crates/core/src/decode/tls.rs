@@ -261,6 +261,11 @@ pub(crate) mod tests {
         hello(&[extension(51, &[9; 1216]), server_name(name), extension(16, b"\0\x0c\x02h2\x08http/1.1")])
     }
 
+    /// The same with `encrypted_client_hello`.
+    pub(crate) fn hello_with_ech(name: &str) -> Vec<u8> {
+        hello(&[server_name(name), extension(0xfe0d, &[0; 40])])
+    }
+
     /// Cuts handshake octets into records of at most the given lengths, in turn.
     pub(crate) fn records(handshake: &[u8], lengths: &[usize]) -> Vec<u8> {
         let (mut out, mut rest, mut turn) = (Vec::new(), handshake, lengths.iter().cycle());
@@ -297,7 +302,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn encrypted_hellos_are_told() {
+    fn p55_encrypted_hellos_are_told() {
         let octets =
             hello(&[extension(0xfe0d, &[0; 186]), server_name("public.example"), extension(0xffce, &[1])]);
         let Step::Done(found) = client_hello(&octets) else { panic!() };
@@ -306,7 +311,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_hello_without_name_or_extensions_is_still_one() {
+    fn p54_a_hello_without_name_or_extensions_is_still_one() {
         let mut old = hello(&[]);
         assert_eq!(client_hello(&old), Step::Done(ClientHello::default()));
         old.truncate(old.len() - 2);
@@ -338,7 +343,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn records_of_one_octet_are_put_together() {
+    fn p54_records_of_one_octet_are_put_together() {
         let stream = records(&hello_for("www.example.com"), &[1]);
         assert_eq!(name_in(&stream), Step::Done("www.example.com".into()));
         assert_eq!(name_in(&stream[..stream.len() - 1]), Step::NeedMore);

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_over_two_packets_is_put_together_in_either_order() {
+    fn p53_a_hello_over_two_packets_is_put_together_in_either_order() {
         let hello = hello_for(NAME);
         let (head, tail) = hello.split_at(1100);
         // The second one goes to the server's connection ID, under the first one's keys.
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn after_retry_the_keys_are_new() {
+    fn p52_after_retry_the_keys_are_new() {
         let hello = hello_for(NAME);
         let mut state = QuicHello::new();
         assert_eq!(state.feed(&first(&crypto(0, &hello[..1000]))), Progress::NeedMore);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn after_version_negotiation_the_version_is_new() {
+    fn p52_after_version_negotiation_the_version_is_new() {
         let hello = hello_for(NAME);
         let mut state = QuicHello::new();
         assert_eq!(state.feed(&first(&crypto(0, &hello[..1000]))), Progress::NeedMore);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn after_compatible_version_negotiation_the_hello_goes_on() {
+    fn p52_after_compatible_version_negotiation_the_hello_goes_on() {
         let hello = hello_for(NAME);
         let mut state = QuicHello::new();
         assert_eq!(state.feed(&first(&crypto(0, &hello[..1000]))), Progress::NeedMore);

@@ -318,11 +318,56 @@ mod tests {
     }
 
     #[test]
-    fn behind_connect_there_may_be_tls_or_a_second_try() {
+    fn p59_behind_connect_there_may_be_tls_or_a_second_try() {
         let connect = b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n";
         let stream = [&connect[..], connect, &records(&hello_for("inner.example"), &[2000])].concat();
         let twice = [named(NameVia::HttpConnect, "www.example.com"), named(NameVia::Http, "www.example.com")];
         assert_eq!(all(&stream), [&twice[..], &twice, &[named(NameVia::Tls, "inner.example")]].concat());
+    }
+
+    /// HEADERS with `:authority: www.example.com` (RFC 7541, C.4.1).
+    const HEADERS: &[u8] =
+        b"\0\0\x11\x01\x05\0\0\0\x01\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff";
+
+    const SETTINGS: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64";
+
+    #[test]
+    fn p59_http2_by_prior_knowledge_and_after_an_upgrade() {
+        let preface = [PREFACE, SETTINGS, HEADERS].concat();
+        let upgrade = b"GET / HTTP/1.1\r\nHost: a.example\r\nUpgrade: h2c\r\n\r\n";
+        for length in [1, 7, 4000] {
+            let http2 = named(NameVia::Http2, "www.example.com");
+            assert_eq!(feed(&mut WebStream::new(), &preface, &[length]), [http2.clone()]);
+            let both = [named(NameVia::Http, "a.example"), http2];
+            assert_eq!(feed(&mut WebStream::new(), &[&upgrade[..], &preface].concat(), &[length]), both);
+        }
+    }
+
+    #[test]
+    fn p59_what_a_server_promises_is_told() {
+        let mut promise = HEADERS.to_vec();
+        // PUSH_PROMISE has the promised stream before the block.
+        (promise[2], promise[3], promise[4]) = (0x15, 5, 4);
+        promise.splice(9..9, [0, 0, 0, 2]);
+        let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+        let want = [named(NameVia::Http2, "www.example.com")];
+        assert_eq!(all(&[&switch[..], SETTINGS, &promise].concat()), want);
+        assert_eq!(all(&[SETTINGS, &promise].concat()), want);
+    }
+
+    #[test]
+    fn after_a_gap_http2_is_given_up_and_counted() {
+        let mut state = WebStream::new();
+        feed(&mut state, &[PREFACE, SETTINGS].concat(), &[99]);
+        state.gap();
+        assert!(state.finished());
+        assert_eq!((state.take_lost(), state.take_lost()), (1, 0));
+    }
+
+    #[test]
+    fn p55_a_name_beside_ech_is_told_as_one_that_may_be_outer() {
+        let hello = crate::decode::tls::tests::hello_with_ech("public.example");
+        assert_eq!(all(&records(&hello, &[2000])), [named(NameVia::TlsEch, "public.example")]);
     }
 
     #[test]

@@ -252,7 +252,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_protected_initial_is_that_of_rfc_9369_a2() {
+    fn p52_the_protected_initial_is_that_of_rfc_9369_a2() {
         let packet = seal(Version::V2, &SAMPLE_DCID, &SAMPLE_DCID, &[], 2, &sample_frames());
         assert_eq!(
             packet[..38],
@@ -264,7 +264,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn drafts_have_their_own_salts() {
+    fn p52_drafts_have_their_own_salts() {
         for version in
             [0xff00_0017, 0xff00_001c, 0xff00_001d, 0xff00_0020, 0xff00_0021, 0xff00_0022].map(Version)
         {

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_bounded() {
+    fn p53_pieces_are_bounded() {
         let mut pieces = Pieces::default();
         assert!(!pieces.insert(u64::MAX, &[1]));
         assert!(!pieces.insert(MAX_HELLO as u64, &[1]));

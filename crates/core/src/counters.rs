@@ -129,7 +129,7 @@ counters! {
     NotVisibleWireGuard => "names.not_visible.wireguard",
     /// `OpenVPN` tunnels.
     NotVisibleOpenVpn => "names.not_visible.openvpn",
-    /// IPsec: IKE (RFC 7296) and ESP in UDP (RFC 3948).
+    /// Internet Protocol security: IKE (RFC 7296) and ESP in UDP (RFC 3948).
     NotVisibleIke => "names.not_visible.ike",
     /// Relays of TURN (RFC 8656).
     NotVisibleTurn => "names.not_visible.turn",

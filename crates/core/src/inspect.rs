@@ -152,8 +152,10 @@ impl Observer for Teller {
         let address = |e: Endpoint| e.ip.to_string();
         // Oracles don't tell an outer name by itself: they say that of every name whose hello has the extension.
         let carried = via.name().trim_end_matches("-ech");
+        // Nobody asked for the name that an alias leads to.
+        let kind = if via.is_lookup() && via != NameVia::Dns { "alias" } else { "name" };
         self.out.push_back(json!({
-            "kind": "name", "via": carried, "outer": via.may_be_outer(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
+            "kind": kind, "via": carried, "outer": via.may_be_outer(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
             "dst": address(seen.dst), "sport": seen.src.port, "dport": seen.dst.port,
         }));
     }

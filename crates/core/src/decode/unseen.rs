@@ -29,11 +29,11 @@ const IKE: u16 = 500;
 const IKE_NAT: u16 = 4500;
 const OPENVPN: u16 = 1194;
 
-/// Octets of a handshake initiation and of its response (WireGuard, "Protocol & Cryptography").
+/// Octets of a handshake initiation and of its response (`WireGuard`, "Protocol & Cryptography").
 const WIREGUARD_INITIATION: usize = 148;
 const WIREGUARD_RESPONSE: usize = 92;
 
-/// The first octets of an OpenVPN session: `P_CONTROL_HARD_RESET_CLIENT_V2` and `_V3`, key 0.
+/// The first octets of an `OpenVPN` session: `P_CONTROL_HARD_RESET_CLIENT_V2` and `_V3`, key 0.
 const OPENVPN_RESETS: [u8; 2] = [7 << 3, 10 << 3];
 /// Octets of such a reset without `tls-auth`: opcode, session, no acknowledgement, packet 0.
 const OPENVPN_RESET: usize = 14;

@@ -1,5 +1,5 @@
 //! One direction of an HTTP/2 connection in the clear: prior knowledge or `Upgrade: h2c` (RFC 9113, 3). Told are the
-//! authorities asked for, those that a server promises, what a CONNECT tunnel begins with, and lookups by DoH
+//! authorities asked for, those that a server promises, what a CONNECT tunnel begins with, and lookups by `DoH`
 //! (RFC 8484) that nothing hides.
 //!
 //! Of the header table (RFC 7541, 2.3.2) it keeps the values of the few fields that it reads; of all others, cookies
@@ -26,7 +26,7 @@ const MAX_TABLE: usize = 64 * 1024;
 /// The size at the start.
 const INITIAL_TABLE: usize = 4096;
 
-/// Longest value kept in the table: an authority with its port, or a DoH query in a path (RFC 8484, 6: 512 octets of
+/// Longest value kept in the table: an authority with its port, or a `DoH` query in a path (RFC 8484, 6: 512 octets of
 /// DNS are 683 in base64). A longer one stays in the table without its value.
 const MAX_VALUE: usize = 1024;
 

@@ -337,7 +337,7 @@ mod tests {
         let upgrade = b"GET / HTTP/1.1\r\nHost: a.example\r\nUpgrade: h2c\r\n\r\n";
         for length in [1, 7, 4000] {
             let http2 = named(NameVia::Http2, "www.example.com");
-            assert_eq!(feed(&mut WebStream::new(), &preface, &[length]), [http2.clone()]);
+            assert_eq!(feed(&mut WebStream::new(), &preface, &[length]), std::slice::from_ref(&http2));
             let both = [named(NameVia::Http, "a.example"), http2];
             assert_eq!(feed(&mut WebStream::new(), &[&upgrade[..], &preface].concat(), &[length]), both);
         }

@@ -8,12 +8,12 @@ mod connection;
 mod datagram;
 mod demux;
 mod expiry;
-mod fragments;
+pub(crate) mod fragments;
 mod hello;
 mod http2;
 pub(crate) mod message;
 pub(crate) mod quic;
-mod tcp;
+pub(crate) mod tcp;
 pub(crate) mod web;
 
 pub(crate) use demux::Sessions;

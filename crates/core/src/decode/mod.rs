@@ -15,6 +15,7 @@ pub(crate) mod http;
 pub(crate) mod http2;
 pub(crate) mod ip;
 pub(crate) mod link;
+pub(crate) mod mail;
 pub(crate) mod name;
 pub(crate) mod quic;
 pub(crate) mod rtcp;
@@ -25,6 +26,7 @@ pub(crate) mod smpp;
 pub(crate) mod sms;
 pub(crate) mod tls;
 pub(crate) mod transport;
+pub(crate) mod tunnel;
 pub(crate) mod unseen;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.

@@ -1,16 +1,17 @@
 //! Takes packets apart and gives each message to the table that follows its kind of session.
 
-use super::call::Calls;
+use super::call::{Calls, Circuits};
 use super::clock::Clock;
 use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
 use super::message::Messages;
+use super::ss7::Ss7;
 use super::{Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::{Ip, protocol};
 use crate::decode::link::{self, Network};
-use crate::decode::{ip, transport, tunnel};
+use crate::decode::{ip, sctp, transport, tunnel};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
 /// Tunnels within tunnels. Real networks nest two or three deep; a packet that nests deeper is an attack.
@@ -24,6 +25,7 @@ pub(crate) struct Sessions {
     fragments: Fragments,
     connections: Connections,
     lookups: Lookups,
+    ss7: Ss7,
     shared: Shared,
     clock: Clock,
     /// When timers were looked at last.
@@ -36,7 +38,12 @@ impl Sessions {
             fragments: Fragments::default(),
             connections: Connections::default(),
             lookups: Lookups::default(),
-            shared: Shared { calls: Calls::new(), messages: Messages::default() },
+            ss7: Ss7::default(),
+            shared: Shared {
+                calls: Calls::new(),
+                circuits: Circuits::default(),
+                messages: Messages::default(),
+            },
             clock: Clock::default(),
             ticked: None,
         }
@@ -50,6 +57,9 @@ impl Sessions {
             out.count(Counter::PacketsCut, 1);
         }
         self.tick(packet.ts, out);
+        if self.ss7.link(packet, &mut self.shared, out) {
+            return;
+        }
         match link::network(packet.link, packet.data) {
             Network::Ip(octets) => self.network(octets, Some(packet), packet.ts, 0, out),
             Network::Other => out.count(Counter::NotIp, 1),
@@ -65,6 +75,7 @@ impl Sessions {
         self.lookups.finish(now, out);
         self.shared.messages.finish(now, out);
         self.shared.calls.finish(now, out);
+        self.shared.circuits.finish(now, out);
     }
 
     fn tick(&mut self, ts: Time, out: &mut impl Observer) {
@@ -79,6 +90,8 @@ impl Sessions {
         self.lookups.advance(now, out);
         self.shared.messages.advance(now, out);
         self.shared.calls.advance(now, out);
+        self.ss7.advance(now, out);
+        self.shared.circuits.advance(now, out);
     }
 
     /// An IP packet; `packet` while it stands whole and alone in a captured one.
@@ -132,6 +145,10 @@ impl Sessions {
                     packet: packet.copied(),
                     payload: udp.payload,
                 };
+                if udp.dport == sctp::UDP_PORT || udp.sport == sctp::UDP_PORT {
+                    self.ss7.sctp(&seen, &mut self.shared, out);
+                    return;
+                }
                 if self.datagram(&seen, out) {
                     return;
                 }
@@ -146,6 +163,18 @@ impl Sessions {
                     return;
                 };
                 self.connections.segment(ip, &tcp, packet, ts, &mut self.shared, out);
+            }
+            protocol::SCTP => {
+                let end = |ip| Endpoint { ip, port: 0 };
+                let seen = Seen {
+                    ts,
+                    src: end(ip.src),
+                    dst: end(ip.dst),
+                    transport: Transport::Sctp,
+                    packet: packet.copied(),
+                    payload: ip.payload,
+                };
+                self.ss7.sctp(&seen, &mut self.shared, out);
             }
             protocol::ESP => match ip::esp_null(ip.payload) {
                 Some((protocol, payload)) => {

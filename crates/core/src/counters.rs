@@ -145,6 +145,34 @@ counters! {
     NamesHttp => "names.http",
     /// Names left out because they hold control characters or are too long.
     NamesUnreadable => "names.unreadable",
+    /// Names that CNAME, SVCB and HTTPS records lead to.
+    NamesAlias => "names.alias",
+    /// DNS answers that offer `ech`: who asked may hide the name that is visited (RFC 9460, RFC 9849).
+    EchOffered => "names.ech_offered",
+    /// HTTP/2 connections whose header table could not be followed to the end.
+    Http2Lost => "http2.lost",
+    /// Flows that show the name of their site.
+    NamesVisible => "names.visible",
+    /// Flows that show a name which may be the outer one of an encrypted hello (RFC 9849).
+    NamesOuter => "names.outer",
+    /// Flows whose hello names nobody.
+    NotVisibleNoName => "names.not_visible.no_name",
+    /// QUIC and DTLS flows of which no whole hello was seen.
+    NotVisibleNoHello => "names.not_visible.no_hello",
+    /// DNS over TLS (RFC 7858): lookups not visible.
+    NotVisibleDot => "names.not_visible.dot",
+    /// DNS over QUIC (RFC 9250): lookups not visible.
+    NotVisibleDoq => "names.not_visible.doq",
+    /// `WireGuard` tunnels.
+    NotVisibleWireGuard => "names.not_visible.wireguard",
+    /// `OpenVPN` tunnels.
+    NotVisibleOpenVpn => "names.not_visible.openvpn",
+    /// Internet Protocol security: IKE (RFC 7296) and ESP in UDP (RFC 3948).
+    NotVisibleIke => "names.not_visible.ike",
+    /// Relays of TURN (RFC 8656).
+    NotVisibleTurn => "names.not_visible.turn",
+    /// TCP connections of no protocol that shows a name.
+    NotVisibleOther => "names.not_visible.other",
     /// Mail messages seen, whole or in part.
     MailMessages => "mail.messages",
     /// Mail messages of which octets are missing: not seen, not asked for, or over the limit.

@@ -11,13 +11,14 @@ use std::hint::black_box;
 pub use state::{fragments, mail_session, point, sessions, tcp, web};
 
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, isup, link, mail, map, mime, mtp3, quic, rtcp, rtp, sccp, sctp, sdp,
-    sigtran, sip, smpp, sms, tcap, tls, transport, tunnel,
+    Framing, dns, dtls, dtmf, gquic, gsm7, hpack, http, http2, ip, isup, link, mail, map, mime, mtp3, quic,
+    rtcp, rtp, sccp, sctp, sdp, sigtran, sip, smpp, sms, tcap, tls, transport, tunnel, unseen,
 };
 use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{self, Keywords};
 use crate::packet::LinkType;
 use crate::session::quic::QuicHello;
+use crate::session::web::WebStream;
 
 /// Link headers.
 pub fn link(octets: &[u8]) {
@@ -250,6 +251,48 @@ pub fn http(octets: &[u8]) {
     let mut body = http::Chunked::START;
     if let Some((skipped, _)) = body.skip(octets) {
         assert!(skipped <= octets.len());
+    }
+}
+
+/// The first message of Google QUIC, in the clear and as if it had been decrypted.
+pub fn gquic(octets: &[u8]) {
+    for found in [gquic::chlo(octets), gquic::chlo_of_frames(octets)] {
+        if let tls::Step::Done(chlo) = found {
+            assert!(chlo.server_name.is_none_or(|name| name.len() <= octets.len()));
+        }
+    }
+}
+
+/// The `ClientHello` of DTLS.
+pub fn dtls(octets: &[u8]) {
+    for fragment in dtls::fragments(octets) {
+        assert!(fragment.offset + fragment.data.len() <= fragment.whole);
+    }
+    if let tls::Step::Done(hello) = dtls::client_hello(octets) {
+        _ = black_box(hello.name());
+    }
+}
+
+/// A header block of HTTP/2.
+pub fn hpack(octets: &[u8]) {
+    for found in hpack::representations(octets).flatten() {
+        if let hpack::Representation::Literal { value, .. } = found {
+            assert!(value.decode().is_none_or(|text| text.len() <= octets.len() * 8 / 5));
+        }
+    }
+}
+
+/// HTTP/2 behind its preface, through the header table.
+pub fn http2(octets: &[u8]) {
+    let mut stream = WebStream::new();
+    assert_eq!(stream.data(http2::PREFACE, &mut |_, _| {}), http2::PREFACE.len());
+    assert!(stream.data(octets, &mut |_, name| assert!(!name.is_empty())) <= octets.len());
+}
+
+/// A datagram of a tunnel.
+pub fn unseen(octets: &[u8]) {
+    for port in [500, 1194, 4500, 9999] {
+        _ = black_box(unseen::tunnel(octets, [port, 1]));
     }
 }
 

@@ -165,10 +165,20 @@ impl Observer for Teller {
 
     fn name(&mut self, _: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>) {
         let address = |e: Endpoint| e.ip.to_string();
+        // Oracles don't tell an outer name by itself: they say that of every name whose hello has the extension.
+        let carried = via.name().trim_end_matches("-ech");
+        // Nobody asked for the name that an alias leads to.
+        let kind = if via.is_lookup() && via != NameVia::Dns { "alias" } else { "name" };
         self.out.push_back(json!({
-            "kind": "name", "via": via.name(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
+            "kind": kind, "via": carried, "outer": via.may_be_outer(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
             "dst": address(seen.dst), "sport": seen.src.port, "dport": seen.dst.port,
         }));
+    }
+
+    fn flow_closed(&mut self, flow: &mut Flow, _: Time) {
+        if let Some(counter) = flow.visibility.counter() {
+            self.counters.count(counter);
+        }
     }
 
     fn mail_command(&mut self, via: mail::Via, command: &'static str, argument: &[u8], seen: &Seen<'_>) {
@@ -199,8 +209,6 @@ impl Observer for Teller {
             "partial": item.partial, "src": seen.src.ip.to_string(), "dst": seen.dst.ip.to_string(),
         }));
     }
-
-    fn flow_closed(&mut self, _: &mut Flow, _: Time) {}
 
     fn count(&mut self, what: Counter, n: u64) {
         self.counters.add(what, n);

@@ -562,16 +562,17 @@ impl Observer for Release {
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>) {
         self.counters.count(match via {
             NameVia::Dns => Counter::NamesDns,
-            NameVia::Tls => Counter::NamesTls,
-            NameVia::Quic => Counter::NamesQuic,
-            NameVia::Http | NameVia::HttpConnect => Counter::NamesHttp,
+            NameVia::DnsCname | NameVia::DnsSvcb => Counter::NamesAlias,
+            NameVia::Tls | NameVia::TlsEch | NameVia::Dtls => Counter::NamesTls,
+            NameVia::Quic | NameVia::QuicEch | NameVia::Gquic => Counter::NamesQuic,
+            NameVia::Http | NameVia::Http2 | NameVia::HttpConnect => Counter::NamesHttp,
         });
         let counters = &mut self.counters;
         let missed = &mut |why| counters.count(counter_of(why));
         let met = self.index.name(flow, name, seen.ts, missed);
         self.suspensions(seen.ts);
         // A DNS answer repeats the question; it is told once.
-        let answer = via == NameVia::Dns && seen.src == flow.server;
+        let answer = via.is_lookup() && seen.src == flow.server;
         if !met.is_empty() && self.is_copy(seen, name) {
             return;
         }
@@ -581,7 +582,7 @@ impl Observer for Release {
                 continue;
             }
             let kind = match (via, new) {
-                (NameVia::Dns, _) => IriType::Report,
+                (via, _) if via.is_lookup() => IriType::Report,
                 (_, true) => IriType::Begin,
                 (_, false) => IriType::Continue,
             };
@@ -599,6 +600,9 @@ impl Observer for Release {
     fn flow_closed(&mut self, flow: &mut Flow, now: Time) {
         if flow.named {
             self.counters.count(Counter::FlowsNamed);
+        }
+        if let Some(counter) = flow.visibility.counter() {
+            self.counters.count(counter);
         }
         if flow.selection.is_empty() {
             self.counters.count(Counter::FlowsUnselected);

@@ -275,7 +275,9 @@ pub struct Facts {
     pub end: Option<Time>,
     /// Why a call ended.
     pub end_reason: Option<EndReason>,
-    /// How a name or text was carried: `dns`, `tls`, `quic`, `http`, `http-connect`; `sip`, `ims`, `smpp`.
+    /// How a name or text was carried: `dns`, `dns-cname` and `dns-svcb` (what the name asked for leads to), `tls`, `dtls`,
+    /// `quic`, `gquic`, `http`, `http2`, `http-connect`; `tls-ech` and `quic-ech` where the name may be the outer one and
+    /// the inner one is unknown (RFC 9849); `sip`, `ims`, `smpp`.
     pub via: Option<&'static str>,
     /// The host name, as seen, lower case, A-labels.
     pub name: Option<Pii<Box<str>>>,

@@ -100,7 +100,26 @@ def show(screen: Screen, report: "RunReport") -> None:
             for name, count in report.dropped.items()
         ]
         screen.say("dropped: " + ", ".join(parts))
+    if report.names:
+        screen.say(names_of(report.names))
     tell_faults(screen, report)
+
+
+def names_of(names: dict[str, int]) -> str:
+    """The share of flows whose site could not be seen, and why: a warrant for a domain selects none of them."""
+    flows = sum(names.values())
+    hidden = {
+        name.removeprefix("not_visible.").replace("_", " "): count
+        for name, count in names.items()
+        if name.startswith("not_visible.")
+    }
+    unseen = sum(hidden.values())
+    said = f"names: not visible in {unseen:,} of {flows:,} flows ({unseen / flows:.0%})"
+    if hidden:
+        said += ": " + ", ".join(f"{count:,} {why}" for why, count in hidden.items())
+    if outer := names.get("outer"):
+        said += f"; in {outer:,} the name may be the outer one of an encrypted hello"
+    return said
 
 
 def note_of(task: "TaskResult") -> str:

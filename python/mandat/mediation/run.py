@@ -83,6 +83,8 @@ class RunReport:
     counters: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     """The counters of what was dropped, and why."""
+    names: dict[str, int] = field(default_factory=dict)
+    """Flows by whether the name of their site could be seen: `visible`, `outer`, `not_visible.REASON`."""
     warnings: list[str] = field(default_factory=list)
     damaged_sources: int = 0
     faults: list[dict[str, Any]] = field(default_factory=list)
@@ -250,6 +252,11 @@ class Runner:
         counters: dict[str, int] = self._run.counters()
         self.report.counters = counters
         self.report.dropped = {name: count for name, count in counters.items() if name.startswith("drop.")}
+        self.report.names = {
+            name.removeprefix("names."): count
+            for name, count in counters.items()
+            if name.startswith(("names.visible", "names.outer", "names.not_visible."))
+        }
         self.report.warnings = list(self._run.warnings())
         self.report.damaged_sources = sum(not _harmless(warning) for warning in self.report.warnings)
         progress = self._run.progress()

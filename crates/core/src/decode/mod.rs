@@ -7,9 +7,13 @@
 pub(crate) mod ber;
 pub(crate) mod cursor;
 pub(crate) mod dns;
+pub(crate) mod dtls;
 pub(crate) mod dtmf;
+pub(crate) mod gquic;
 pub(crate) mod gsm7;
+pub(crate) mod hpack;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod ip;
 pub(crate) mod isup;
 pub(crate) mod link;
@@ -33,6 +37,7 @@ pub(crate) mod tcap;
 pub(crate) mod tls;
 pub(crate) mod transport;
 pub(crate) mod tunnel;
+pub(crate) mod unseen;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

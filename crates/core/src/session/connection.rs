@@ -7,10 +7,11 @@ use super::expiry::Expiry;
 use super::mail::{Joined, Progress};
 use super::tcp::{Direction, Reader};
 use super::web::WebStream;
-use super::{Flow, NameVia, Observer, Shared};
+use super::{Flow, NameVia, Observer, Shared, Visibility};
 use crate::counters::Counter;
 use crate::decode::ip::Ip;
 use crate::decode::transport::Tcp;
+use crate::decode::unseen::{PRIVATE_DNS, Unseen};
 use crate::decode::{Framing, dns, sip, smpp};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
@@ -208,6 +209,17 @@ impl Connections {
     }
 }
 
+impl Flow {
+    /// A name was seen in a stream. The last word has the last hello: behind CONNECT another may follow.
+    fn see(&mut self, via: NameVia) {
+        if via.may_be_outer() {
+            self.visibility = Visibility::Outer;
+        } else if !via.is_lookup() {
+            self.visibility = Visibility::Visible;
+        }
+    }
+}
+
 /// Gives the octets of one direction to the reader of its protocol.
 struct Feed<'a, 'p, O> {
     protocol: &'a mut Protocol,
@@ -231,12 +243,25 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
         }
         if let Protocol::Web(web) = self.protocol {
             let (flow, seen, out) = (&mut *self.flow, self.seen, &mut *self.out);
+            if flow.visibility == Visibility::NotAsked {
+                flow.visibility = Visibility::Hidden(Unseen::Other);
+            }
             let used = web.data(octets, &mut |via: NameVia, name: &str| {
                 flow.named = true;
+                flow.see(via);
                 out.name(flow, via, name, &seen);
             });
+            if let Some(hello) = web.take_hello() {
+                // Nothing but DNS over TLS may use the port (RFC 7858, 3.1); a client need not offer `dot`.
+                if hello.dot || flow.server.port == PRIVATE_DNS {
+                    flow.visibility = Visibility::Hidden(Unseen::Dot);
+                } else if flow.visibility == Visibility::Hidden(Unseen::Other) {
+                    flow.visibility = Visibility::Hidden(Unseen::NoName);
+                }
+            }
             let unreadable = u64::from(web.take_unreadable());
             self.out.count(Counter::NamesUnreadable, unreadable);
+            self.out.count(Counter::Http2Lost, u64::from(web.take_lost()));
             if web.finished() {
                 *self.protocol = Protocol::Ignored;
                 return octets.len();
@@ -350,11 +375,10 @@ impl<O: Observer> Feed<'_, '_, O> {
                 let (flow, out) = (&mut *self.flow, &mut *self.out);
                 // Two octets of length stand before each message (RFC 7766 8).
                 let found = dns::names(message.get(2..).unwrap_or_default(), &mut |section, name| {
-                    if section == dns::Section::Question {
-                        flow.named = true;
-                        out.name(flow, NameVia::Dns, name, &seen);
-                    }
+                    flow.named = true;
+                    out.name(flow, NameVia::dns(section), name, &seen);
                 });
+                out.count(Counter::EchOffered, u64::from(found.is_some_and(|f| f.ech)));
                 let unreadable = found.map_or(0, |f| u64::from(f.unreadable) + u64::from(f.cut));
                 out.count(Counter::NamesUnreadable, unreadable);
             }

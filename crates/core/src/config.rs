@@ -19,6 +19,8 @@ struct Document {
     numbering: NumberingPlans,
     /// Signed checkpoint that the point accepted last; absent at its first start.
     head: Option<String>,
+    /// SIP header that the site's switches keep the same on all legs of a conversation, such as `X-CID`.
+    leg_header: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +62,7 @@ pub struct Config {
     pub(crate) policy: Policy,
     pub(crate) numbering: NumberingPlans,
     pub(crate) head: Option<Checkpoint>,
+    pub(crate) leg_header: Option<Box<str>>,
 }
 
 /// What the site's policy allows.
@@ -121,6 +124,7 @@ impl Config {
             },
             numbering: document.numbering,
             head,
+            leg_header: document.leg_header.map(Into::into),
         })
     }
 }

@@ -33,6 +33,14 @@ counters! {
     NotIp => "drop.not_ip",
     /// An IP protocol other than UDP and TCP.
     NotTransport => "drop.not_transport",
+    /// Packets in tunnels that nest deeper than we follow.
+    TunnelsTooDeep => "drop.tunnels_too_deep",
+    /// Packets found inside a tunnel.
+    Tunnelled => "tunnel.packets",
+    /// Packets whose time is far from that of the packets before.
+    TimeJumps => "time.jumps",
+    /// Times that so many packets agreed on that timers followed.
+    TimeSteps => "time.steps",
     /// IP fragments seen.
     Fragments => "ip.fragments",
     /// Datagrams put together from fragments.
@@ -65,6 +73,10 @@ counters! {
     IdentitiesDropped => "drop.identities",
     /// Media addresses that a call had no room for.
     MediaAddressesDropped => "drop.media_addresses",
+    /// Links between legs that a call, or a value they share, had no room for.
+    LinksDropped => "drop.links",
+    /// Media addresses that two live calls announced at once: one of the two may be a forgery.
+    MediaContested => "media.contested",
     /// RTP packets of streams that a call had no room for.
     StreamsDropped => "drop.streams",
     /// RTP packets of a known call.
@@ -75,6 +87,26 @@ counters! {
     MediaUnselected => "drop.media_unselected",
     /// Signalling messages of a call that no task selects: dropped in the core.
     SignalUnselected => "drop.signal_unselected",
+    /// SCTP packets seen.
+    Sctp => "sctp.packets",
+    /// SCTP chunks that came before.
+    SctpRepeated => "sctp.repeated",
+    /// SCTP messages of no protocol that we read.
+    SctpOther => "drop.sctp_other",
+    /// Pieces of SCTP messages thrown away: the others never came, or there was no room.
+    SctpPiecesDropped => "drop.sctp_pieces",
+    /// SCTP associations forgotten because the table was full.
+    SctpEvicted => "drop.sctp_evicted",
+    /// Adaptation layer messages that could not be read.
+    Ss7Malformed => "ss7.malformed",
+    /// SS7 messages that concern neither call nor text, or could not be read.
+    Ss7Other => "drop.ss7_other",
+    /// ISUP and BICC messages read.
+    Isup => "isup.messages",
+    /// SCCP connectionless messages read.
+    Sccp => "sccp.messages",
+    /// Segmented SCCP messages given up: a segment never came, or there was no room.
+    SccpSegmentsDropped => "drop.sccp_segments",
     /// Text messages read.
     Messages => "messages",
     /// Text messages that no task selects: dropped in the core.
@@ -113,8 +145,34 @@ counters! {
     NamesHttp => "names.http",
     /// Names left out because they hold control characters or are too long.
     NamesUnreadable => "names.unreadable",
+    /// Mail messages seen, whole or in part.
+    MailMessages => "mail.messages",
+    /// Mail messages of which octets are missing: not seen, not asked for, or over the limit.
+    MailPartial => "mail.partial",
+    /// Mail messages longer than what is kept of one.
+    MailCut => "mail.cut",
+    /// Mail headers longer than what is read of one.
+    MailHeaderCut => "mail.header_cut",
+    /// Parts of mail messages that IMAP clients fetched by themselves: not read.
+    MailParts => "mail.parts",
+    /// Mail sessions that went on hidden, by STARTTLS or COMPRESS.
+    MailHidden => "mail.hidden",
+    /// Mail commands too long to be read.
+    MailMalformed => "mail.malformed",
+    /// Addresses that a mail message had no room for.
+    MailAddressesDropped => "drop.mail_addresses",
+    /// Mail sessions given up: memory ran out, or octets of a counted part were not seen.
+    MailGivenUp => "drop.mail_given_up",
+    /// Mail messages that no task selects: dropped in the core.
+    MailUnselected => "drop.mail_unselected",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
+    /// Packets and message bodies with digits that a warrant doesn't permit: left out, or blanked.
+    DigitsWithheld => "drop.digits",
+    /// Selected datagrams that the tap saw twice: released once.
+    Copies => "copies",
+    /// Datagrams forgotten too early to know a copy of them.
+    CopiesForgotten => "copies.forgotten",
     /// IRI released.
     Iri => "product.iri",
     /// CC released.

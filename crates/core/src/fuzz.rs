@@ -8,12 +8,13 @@ mod state;
 
 use std::hint::black_box;
 
-pub use state::{fragments, point, sessions, tcp, web};
+pub use state::{fragments, mail_session, point, sessions, tcp, web};
 
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, link, mime, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
+    Framing, dns, dtmf, gsm7, http, ip, isup, link, mail, map, mime, mtp3, quic, rtcp, rtp, sccp, sctp, sdp,
+    sigtran, sip, smpp, sms, tcap, tls, transport, tunnel,
 };
-use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target};
+use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{self, Keywords};
 use crate::packet::LinkType;
 use crate::session::quic::QuicHello;
@@ -24,6 +25,21 @@ pub fn link(octets: &[u8]) {
     if let link::Network::Ip(packet) = link::network(link, frame) {
         assert!(packet.len() <= frame.len());
     }
+}
+
+/// Tunnels: each IP protocol number and each UDP port of one, and UDP between clients of Teredo.
+pub fn tunnel(octets: &[u8]) {
+    let Some(([number, cut], payload)) = octets.split_first_chunk() else { return };
+    if let Some(link::Network::Ip(inner)) = tunnel::over_ip(*number, payload) {
+        assert!(inner.len() <= payload.len());
+    }
+    for dport in [1701, 2152, 3544, 4754, 4789, 4790, 6081, 6635, 37008] {
+        let datagram = transport::Udp { sport: 4000, dport, payload };
+        if let Some(inner) = tunnel::udp(&datagram, cut & 1 == 1) {
+            assert!(inner.len() <= payload.len() && matches!(inner.first().map(|b| b >> 4), Some(4 | 6)));
+        }
+    }
+    _ = black_box(tunnel::teredo_peer(payload));
 }
 
 /// An IP packet of either version, and ESP without encryption.
@@ -53,6 +69,12 @@ pub fn transport(octets: &[u8]) {
 /// A SIP message, with every identity and body in it.
 pub fn sip(octets: &[u8]) {
     if let Some(message) = sip::Message::parse(octets) {
+        message.more(Some(b"X-CID"), |_, value| {
+            sip::more::values(value, |one| {
+                let _ = (sip::passport::parse(one), sip::more::credentials(one), sip::more::session_id(one));
+                let _ = (sip::more::unescape(sip::more::embedded(one, b"Reason")), sip::more::reason(one));
+            });
+        });
         message.parties(&mut |_, uri| _ = black_box(uri.len()));
         message.bodies(|kind, body| {
             _ = black_box(kind.len());
@@ -138,6 +160,45 @@ pub fn sms(octets: &[u8]) {
     }
 }
 
+/// SCTP, and each adaptation layer in its chunks and bare.
+pub fn sctp(octets: &[u8]) {
+    if let Some(packet) = sctp::packet(octets) {
+        assert!(packet.data().map(|data| data.payload.len()).sum::<usize>() <= octets.len());
+    }
+    for layer in [sigtran::Layer::M2ua, sigtran::Layer::M3ua, sigtran::Layer::M2pa] {
+        _ = black_box(sigtran::read(layer, octets));
+    }
+}
+
+/// An ISUP message behind its circuit, in both variants, bare and in a level 3 message.
+pub fn isup(octets: &[u8]) {
+    for variant in [mtp3::Variant::Itu, mtp3::Variant::Ansi] {
+        let inner = mtp3::transfer(octets, variant).map_or(&[][..], |transfer| transfer.payload);
+        for octets in [octets, inner] {
+            if let Some((_, rest)) = isup::circuit(octets, variant, false)
+                && let Some(message) = isup::Message::parse(rest, variant)
+            {
+                for (_, number) in message.numbers() {
+                    assert!(number.text().len() <= 40, "a number without bound");
+                }
+                _ = black_box((message.is_alerting(), message.cause, message.called.map(|n| n.text())));
+            }
+        }
+    }
+}
+
+/// MAP in TCAP, bare and in SCCP.
+pub fn map(octets: &[u8]) {
+    let inner = sccp::unitdata(octets).map_or(&[][..], |unitdata| unitdata.data);
+    for octets in [octets, inner] {
+        for invoke in tcap::invokes(octets) {
+            if let Some(forward) = map::forward_sm(&invoke) {
+                assert!(forward.tpdu.len() <= octets.len());
+            }
+        }
+    }
+}
+
 /// Packed septets of the default alphabet (TS 23.038).
 pub fn gsm7(octets: &[u8]) {
     let Some(([fill, count], octets)) = octets.split_first_chunk() else { return };
@@ -192,6 +253,33 @@ pub fn http(octets: &[u8]) {
     }
 }
 
+/// Lines of SMTP, IMAP and POP3, and a message with its addresses and encoded words.
+pub fn mail(octets: &[u8]) {
+    if let mail::line::Line::Whole(line, used) = mail::line::next(octets) {
+        assert!(line.len() < used && used <= octets.len());
+        _ = black_box((mail::smtp::command(line), mail::smtp::reply(line)));
+        _ = black_box((mail::pop3::command(line), mail::pop3::response(line)));
+        _ = black_box((mail::imap::command(line), mail::imap::response(line), mail::imap::fetched(line)));
+        if let Some(literal) = mail::imap::literal(line) {
+            assert!(literal.before.len() < line.len());
+        }
+        _ = black_box((mail::imap::astring(line), mail::imap::append_is_message(line)));
+    }
+    let end = mail::header::end(octets, 0).unwrap_or(octets.len());
+    assert!(end <= octets.len());
+    for field in mail::header::fields(&octets[..end]) {
+        let body = field.unfolded();
+        let mut found = 0;
+        mail::address::addresses(&body, &mut |address| found += address.len());
+        assert!(found <= body.len());
+        _ = black_box(mail::encoded_word::decode(&body));
+    }
+    for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "OAUTHBEARER"] {
+        _ = black_box(mail::sasl::Mechanism::of(mechanism.as_bytes()).name(octets));
+    }
+    _ = black_box(email::identity(&String::from_utf8_lossy(octets)).map(|identity| identity.text()));
+}
+
 /// Text in search of keywords, folded and not. What is folded stays so.
 pub fn keyword(octets: &[u8]) {
     let text = String::from_utf8_lossy(octets);
@@ -233,7 +321,7 @@ const PLANS: &str = r#"{"country_code": "33", "international_prefixes": ["00"], 
 
 /// The first octet chooses the link type.
 fn link_and_frame(octets: &[u8]) -> Option<(LinkType, &[u8])> {
-    const LINKS: [LinkType; 12] = [
+    const LINKS: [LinkType; 15] = [
         LinkType::ETHERNET,
         LinkType::NULL,
         LinkType::RAW_BSD,
@@ -246,6 +334,9 @@ fn link_and_frame(octets: &[u8]) -> Option<(LinkType, &[u8])> {
         LinkType::NFLOG,
         LinkType::UPPER_PDU,
         LinkType::LINUX_SLL2,
+        LinkType::MTP2_WITH_PHDR,
+        LinkType::MTP2,
+        LinkType::MTP3,
     ];
     let (choice, frame) = octets.split_first()?;
     Some((LINKS[usize::from(*choice) % LINKS.len()], frame))

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Value, json};
 
 use crate::counters::{Counter, Counters};
-use crate::decode::{rtcp, rtp, sdp, sip};
+use crate::decode::{isup, rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
 use crate::product::{Encoding, EndReason, Role, Side};
-use crate::session::call::Call;
+use crate::session::call::{Call, Leg, Signalling};
+use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 
 /// Follows sessions and tells of all of them.
@@ -80,6 +81,17 @@ impl Observer for Teller {
         });
     }
 
+    fn isup(&mut self, leg: &Leg, message: &isup::Message<'_>, seen: &Seen<'_>) {
+        // The messages with a number: those without tell what the call's own line tells.
+        if let Some(called) = message.called.or(message.subsequent) {
+            self.out.push_back(json!({
+                "kind": "isup", "message_type": message.kind as u8, "cic": leg.circuit, "called": called.raw(),
+                "calling": message.calling().map(|n| n.raw()), "opc": leg.label.opc, "dpc": leg.label.dpc,
+                "ts": seen.ts.seconds(),
+            }));
+        }
+    }
+
     fn stray(&mut self, seen: &Seen<'_>) {
         // Media of a call that has timed out, of one whose other half was unreadable, …: the network still carried it.
         if !(self.announced.contains(&seen.src) || self.announced.contains(&seen.dst)) {
@@ -113,8 +125,10 @@ impl Observer for Teller {
             .collect();
         let transports: Vec<_> =
             [("udp", call.udp), ("tcp", call.tcp)].iter().filter(|t| t.1).map(|t| t.0).collect();
+        let kind = if call.signalling == Signalling::Sip { "call" } else { "circuit_call" };
+        let party = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| p.uri.0.clone());
         self.out.push_back(json!({
-            "kind": "call", "call_id": call.call_id.text(), "from": uri(Role::From), "to": uri(Role::To),
+            "kind": kind, "called": party(Role::CalledParty), "calling": party(Role::CallingParty), "call_id": call.call_id.text(), "from": uri(Role::From), "to": uri(Role::To),
             "request_uri": uri(Role::RequestUri), "pai": asserted, "start": call.start.seconds(),
             "ringing": call.ringing.map(Time::seconds), "answer": call.answer.map(Time::seconds),
             "end": call.end.map(Time::seconds), "end_reason": call.end_reason.map(EndReason::name),
@@ -154,6 +168,35 @@ impl Observer for Teller {
         self.out.push_back(json!({
             "kind": "name", "via": via.name(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
             "dst": address(seen.dst), "sport": seen.src.port, "dport": seen.dst.port,
+        }));
+    }
+
+    fn mail_command(&mut self, via: mail::Via, command: &'static str, argument: &[u8], seen: &Seen<'_>) {
+        let argument = String::from_utf8_lossy(argument);
+        // The address alone, as the truth beside the captures has it: without the standard's own keyword, in the
+        // standard's own spelling, and without parameters.
+        let address = ["FROM:", "TO:"].iter().find_map(|keyword| argument.strip_prefix(keyword));
+        let path = matches!(command, "MAIL" | "RCPT").then(|| address.unwrap_or(&argument).trim());
+        let parameter = path.map_or(&*argument, |p| p.split(char::is_whitespace).next().unwrap_or_default());
+        self.out.push_back(json!({
+            "kind": "mail", "via": via.name(), "command": command, "parameter": parameter, "ts": seen.ts.seconds(),
+            "src": seen.src.ip.to_string(), "dst": seen.dst.ip.to_string(),
+        }));
+    }
+
+    fn mail_login(&mut self, via: mail::Via, name: &str, ends: &Ends, seen: &Seen<'_>) {
+        self.out.push_back(json!({
+            "kind": "mail_login", "via": via.name(), "name": name, "ts": seen.ts.seconds(),
+            "src": ends.client.ip.to_string(), "dst": ends.server.ip.to_string(),
+        }));
+    }
+
+    fn mail_message(&mut self, item: &mut Item) {
+        let (header, seen) = (&item.header, item.seen(&[]));
+        self.out.push_back(json!({
+            "kind": "mail", "via": item.via.name(), "message_id": header.message_id, "from": header.from,
+            "to": header.to, "subject": header.subject, "ts": item.last.seconds(), "octets": item.octets,
+            "partial": item.partial, "src": seen.src.ip.to_string(), "dst": seen.dst.ip.to_string(),
         }));
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::Config;
+use crate::copies::{Copies, Sight};
 use crate::counters::{Counter, Counters};
 use crate::decode::{rtp, sip};
 use crate::error::Refusal;
@@ -11,12 +12,13 @@ use crate::identifier::NumberingPlans;
 use crate::matching::{Index, Match, Resume, Selection, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
-    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role, Service, Side,
-    StreamReport, TaskId,
+    Audio, CallClosed, CallRecord, Carrier, Cc, CcKind, Confidence, Course, EndReason, Facts, Iri, IriType,
+    Party, Product, Role, Service, Side, StreamReport, TaskId,
 };
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
-use crate::session::call::Call;
+use crate::session::call::{Call, CallState, Signalling};
+use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Receipt, Sessions, Text};
 use crate::task::{Kind, Task};
 
@@ -35,10 +37,13 @@ impl Point {
             index: Index::default(),
             plans: config.numbering.clone(),
             counters: Counters::default(),
+            copies: Copies::default(),
             out: VecDeque::new(),
             last_text: Selection::new(),
         };
-        Self { head: config.head, config, sessions: Sessions::new(), release }
+        let mut sessions = Sessions::new();
+        sessions.set_leg_header(config.leg_header.clone());
+        Self { head: config.head, config, sessions, release }
     }
 
     /// Admits a task (see [`Task::admit`] for the steps). `now` is the caller's clock: the window must be open now.
@@ -120,11 +125,15 @@ pub struct Admission<'a> {
     pub recipients: &'a [String],
 }
 
+/// Stands for each octet of a body that may hold digits.
+const BLANK: u8 = b'x';
+
 /// Hears what sessions find out, matches, and releases.
 struct Release {
     index: Index,
     plans: NumberingPlans,
     counters: Counters,
+    copies: Copies,
     out: VecDeque<Product>,
     /// The matches of the last text.
     last_text: Selection,
@@ -133,11 +142,22 @@ struct Release {
 impl Release {
     /// Matches identities that are new in `call`; each new match begins with a BEGIN record.
     fn select(&mut self, call: &mut Call, seen: &Seen<'_>, event: &'static str) {
-        if call.checked == call.parties.len() {
+        if call.checked_under != self.index.admissions {
+            // A task was admitted in mid-call.
+            (call.checked, call.checked_under) = (0, self.index.admissions);
+        }
+        if call.checked == call.parties.len() && call.followed.is_empty() {
             return;
         }
         let counters = &mut self.counters;
-        let made = self.index.call(call, &self.plans, seen.ts, &mut |why| counters.count(counter_of(why)));
+        let missed = &mut |why| counters.count(counter_of(why));
+        let mut made = 0;
+        if call.checked < call.parties.len() {
+            made += self.index.call(call, &self.plans, seen.ts, missed);
+        }
+        if !call.followed.is_empty() {
+            made += self.index.follow(call, seen.ts, missed);
+        }
         for at in call.selection.len() - made..call.selection.len() {
             let facts = facts_of(call, event, Some(seen));
             self.iri(&call.selection[at], IriType::Begin, seen.ts, Service::Call, facts);
@@ -164,6 +184,89 @@ impl Release {
         self.out.push_back(Product::Cc(Box::new(Cc::new(found, seen, kind))));
     }
 
+    /// A signalling message of a call: `message` if it is SIP, else what its octets are as content.
+    fn signalled(
+        &mut self,
+        call: &mut Call,
+        change: Change,
+        message: Result<&sip::Message<'_>, Carrier>,
+        seen: &Seen<'_>,
+    ) {
+        self.lapse(call, seen.ts);
+        if change != Change::End {
+            self.leave(call, seen.ts);
+        }
+        let before = call.selection.len();
+        let begun = match (change, call.signalling) {
+            (Change::Begin, Signalling::Sip) => "invite",
+            (Change::Begin, Signalling::Isup | Signalling::Bicc) => "initial_address",
+            _ => "selected",
+        };
+        self.select(call, seen, begun);
+        if call.selection.is_empty() {
+            self.counters.count(Counter::SignalUnselected);
+            return;
+        }
+        let copy = self.is_copy(seen, "");
+        // By place, so that a bug contained in here costs the call no selection.
+        for at in 0..call.selection.len() {
+            let told = match change {
+                Change::Begin | Change::Nothing => None,
+                Change::Ringing => Some((IriType::Continue, "ringing")),
+                Change::Answer => Some((IriType::Continue, "answer")),
+                Change::Media => Some((IriType::Continue, "media")),
+                Change::End => Some((IriType::End, "end")),
+            };
+            // A match made by this very message has told its facts already; only an end is told again, as END.
+            if let Some((kind, event)) = told.filter(|(kind, _)| at < before || *kind == IriType::End) {
+                let facts = facts_of(call, event, Some(seen));
+                self.iri(&call.selection[at], kind, seen.ts, Service::Call, facts);
+                call.selection[at].set_ended(kind == IriType::End);
+            }
+            if copy {
+                continue;
+            }
+            call.selection[at].count_signal();
+            if call.selection[at].content() {
+                match message {
+                    Ok(message) => self.signal_cc(call, at, message, seen),
+                    Err(carrier) => self.cc(&call.selection[at], seen, CcKind::Circuit(carrier)),
+                }
+            }
+        }
+        if change == Change::End {
+            self.leave(call, seen.ts);
+        }
+    }
+
+    /// Releases a signalling message. Digits in it are blanked unless the warrant permits them, and then the message goes
+    /// out alone: the checksum of the packet that it stood in would give a single digit away.
+    fn signal_cc(&mut self, call: &mut Call, at: usize, message: &sip::Message<'_>, seen: &Seen<'_>) {
+        if call.selection[at].digits() || !message.may_hold_digits() {
+            self.cc(&call.selection[at], seen, CcKind::Signal);
+            return;
+        }
+        call.selection[at].blank();
+        self.counters.count(Counter::DigitsWithheld);
+        let mut blanked = message.octets.to_vec();
+        let (from, length) = place(message.octets, message.body);
+        let body = from as usize..(from + length) as usize;
+        blanked.get_mut(body).unwrap_or_default().fill(BLANK);
+        self.cc(&call.selection[at], &Seen { packet: None, payload: &blanked, ..*seen }, CcKind::Signal);
+    }
+
+    /// Whether this selected datagram was released a moment ago: seen inside and outside a tunnel, or at two taps.
+    /// `what` tells apart what is released of one datagram.
+    fn is_copy(&mut self, seen: &Seen<'_>, what: &str) -> bool {
+        let sight = self.copies.see(seen, what);
+        match sight {
+            Sight::First => {}
+            Sight::FirstForgetting => self.counters.count(Counter::CopiesForgotten),
+            Sight::Copy => self.counters.count(Counter::Copies),
+        }
+        sight == Sight::Copy
+    }
+
     /// Ends the matches whose authority is over, by its window or its ceiling. Nothing is released after that moment.
     fn lapse(&mut self, call: &mut Call, now: Time) {
         if !self.index.any_suspended && self.index.first_end.is_none_or(|end| now < end) {
@@ -186,6 +289,36 @@ impl Release {
         }
     }
 
+    /// Ends the matches whose target has left the call while others talk on: it has transferred the call (its REFER was
+    /// accepted), and the call was hung up on it, or the network gives its side another identity; or the leg by which
+    /// this call was followed is over. See `docs/adr/0009-legs.md`.
+    fn leave(&mut self, call: &mut Call, now: Time) {
+        let mut at = 0;
+        while let Some(found) = call.selection.get(at) {
+            let task = found.task();
+            let leg_over = found.is_followed() && !call.followed.iter().any(|f| f.task == task && f.up);
+            let side = found.side().filter(|side| call.referred[*side as usize]);
+            let another = side
+                .and_then(|side| call.asserted(side))
+                .is_some_and(|now_there| !self.index.targets(task, &now_there.0, &self.plans, call.src));
+            let hung_up = side.is_some() && call.state == CallState::Ended;
+            if !(leg_over || another || hung_up) {
+                at += 1;
+                continue;
+            }
+            let found = call.selection.remove(at);
+            if !leg_over {
+                call.left.push(task);
+            }
+            if !found.ended() {
+                // What the others do from now on is not this warrant's.
+                let facts = Facts { event: "target_left", start: Some(call.start), ..Facts::default() };
+                self.iri(&found, IriType::End, now, Service::Call, facts);
+            }
+            self.closed(call, &found, EndReason::TargetLeft);
+        }
+    }
+
     fn closed(&mut self, call: &Call, found: &Match, end_reason: EndReason) {
         let streams = call.streams.iter().enumerate().map(|(i, s)| StreamReport {
             side: s.side,
@@ -197,6 +330,7 @@ impl Release {
             duplicates: s.duplicates,
             first: s.first,
             last: s.last,
+            branch: s.branch,
         });
         self.out.push_back(Product::CallClosed(Box::new(CallClosed {
             task: found.task(),
@@ -210,6 +344,12 @@ impl Release {
             selected: found.selected(),
             signals: found.signals(),
             streams: streams.collect(),
+            streams_dropped: call.limits().streams_dropped,
+            addresses_dropped: call.limits().addresses_dropped,
+            identities_dropped: call.limits().identities_dropped,
+            contested: call.limits().contested,
+            digits_withheld: found.withheld().0,
+            digits_blanked: found.withheld().1,
         })));
     }
 
@@ -233,35 +373,12 @@ impl Release {
 }
 
 impl Observer for Release {
-    fn signal(&mut self, call: &mut Call, change: Change, _: &sip::Message<'_>, seen: &Seen<'_>) {
-        self.lapse(call, seen.ts);
-        let before = call.selection.len();
-        self.select(call, seen, if change == Change::Begin { "invite" } else { "selected" });
-        if call.selection.is_empty() {
-            self.counters.count(Counter::SignalUnselected);
-            return;
-        }
-        let mut selection = std::mem::take(&mut call.selection);
-        for (at, found) in selection.iter_mut().enumerate() {
-            let told = match change {
-                Change::Begin | Change::Nothing => None,
-                Change::Ringing => Some((IriType::Continue, "ringing")),
-                Change::Answer => Some((IriType::Continue, "answer")),
-                Change::Media => Some((IriType::Continue, "media")),
-                Change::End => Some((IriType::End, "end")),
-            };
-            // A match made by this very message has told its facts already; only an end is told again, as END.
-            if let Some((kind, event)) = told.filter(|(kind, _)| at < before || *kind == IriType::End) {
-                let facts = facts_of(call, event, Some(seen));
-                self.iri(found, kind, seen.ts, Service::Call, facts);
-                found.set_ended(kind == IriType::End);
-            }
-            found.count_signal();
-            if found.content() {
-                self.cc(found, seen, CcKind::Signal);
-            }
-        }
-        call.selection = selection;
+    fn signal(&mut self, call: &mut Call, change: Change, message: &sip::Message<'_>, seen: &Seen<'_>) {
+        self.signalled(call, change, Ok(message), seen);
+    }
+
+    fn circuit(&mut self, call: &mut Call, change: Change, carrier: Carrier, seen: &Seen<'_>) {
+        self.signalled(call, change, Err(carrier), seen);
     }
 
     fn rtp(&mut self, call: &mut Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>) {
@@ -272,8 +389,17 @@ impl Observer for Release {
             return;
         }
         self.lapse(call, seen.ts);
+        self.leave(call, seen.ts);
+        if self.is_copy(seen, "") {
+            return;
+        }
         let Some(s) = call.streams.get(stream) else { return };
-        for found in call.selection.iter().filter(|m| m.content()) {
+        for found in call.selection.iter_mut().filter(|m| m.content()) {
+            if s.digits && !found.digits() {
+                found.withhold();
+                self.counters.count(Counter::DigitsWithheld);
+                continue;
+            }
             let octets = seen.packet.map_or(seen.payload, |p| p.data);
             let kind = CcKind::Rtp(Audio {
                 side: s.side,
@@ -293,8 +419,13 @@ impl Observer for Release {
     fn rtcp(&mut self, call: &mut Call, _: Side, seen: &Seen<'_>) {
         self.counters.count(Counter::Rtcp);
         self.lapse(call, seen.ts);
+        self.leave(call, seen.ts);
         if call.selection.is_empty() {
             self.counters.count(Counter::MediaUnselected);
+            return;
+        }
+        if self.is_copy(seen, "") {
+            return;
         }
         for found in call.selection.iter().filter(|m| m.content()) {
             self.cc(found, seen, CcKind::Rtcp);
@@ -364,6 +495,70 @@ impl Observer for Release {
         }
     }
 
+    fn mail_login(&mut self, via: mail::Via, name: &str, ends: &Ends, seen: &Seen<'_>) {
+        let counters = &mut self.counters;
+        let missed = &mut |why| counters.count(counter_of(why));
+        let mut found = Selection::new();
+        self.index.mailbox(Role::Login, name, seen.ts, seen.ts, &mut found, missed);
+        self.suspensions(seen.ts);
+        for found in found {
+            let facts = Facts {
+                event: "login",
+                parties: vec![Party { role: Role::Login, uri: Pii(name.into()) }],
+                via: Some(via.name()),
+                src: Some(Pii(ends.client)),
+                dst: Some(Pii(ends.server)),
+                transport: Some(seen.transport.name()),
+                start: Some(seen.ts),
+                ..Facts::default()
+            };
+            self.iri(&found, IriType::Report, seen.ts, Service::Mail, facts);
+        }
+    }
+
+    fn mail_header(&mut self, item: &mut Item) -> bool {
+        let counters = &mut self.counters;
+        self.index.mail(item, &mut |why| counters.count(counter_of(why)));
+        self.suspensions(item.last);
+        for found in &item.selection {
+            self.iri(found, IriType::Begin, item.last, Service::Mail, facts_of_mail(item, "mail"));
+        }
+        item.selection.iter().any(|found| found.content())
+    }
+
+    fn mail_message(&mut self, item: &mut Item) {
+        if item.selection.is_empty() {
+            self.counters.count(Counter::MailUnselected);
+            return;
+        }
+        let Some(content) = item.content() else { return };
+        let seen = item.seen(content);
+        for found in item.selection.iter().filter(|found| found.content()) {
+            // A recipient whom the server has refused meanwhile receives nothing.
+            if self.over(found, item.last) {
+                self.counters.count(Counter::OutsideWindow);
+            } else if self.index.still(found, item) {
+                self.cc(found, &seen, CcKind::Mail { partial: item.partial });
+            }
+        }
+    }
+
+    fn mail_closed(&mut self, item: &mut Item) {
+        for found in std::mem::take(&mut item.selection) {
+            let (event, ts) = if self.over(&found, item.last) {
+                ("authority_ended", item.last.min(found.end()))
+            } else {
+                ("mail_end", item.last)
+            };
+            let facts = match event {
+                "mail_end" => facts_of_mail(item, event),
+                // What went on after the authority's end is nobody's to tell.
+                _ => Facts { event, start: Some(item.start), ..Facts::default() },
+            };
+            self.iri(&found, IriType::End, ts, Service::Mail, facts);
+        }
+    }
+
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>) {
         self.counters.count(match via {
             NameVia::Dns => Counter::NamesDns,
@@ -377,6 +572,9 @@ impl Observer for Release {
         self.suspensions(seen.ts);
         // A DNS answer repeats the question; it is told once.
         let answer = via == NameVia::Dns && seen.src == flow.server;
+        if !met.is_empty() && self.is_copy(seen, name) {
+            return;
+        }
         for (at, new) in met {
             let found = &flow.selection[at];
             if answer && !new || self.index.suspended(found.task()) || seen.ts >= found.end() {
@@ -437,6 +635,11 @@ impl Observer for Release {
 }
 
 impl Release {
+    /// Whether a match's authority is over at `now`, by its window, its ceiling or its withdrawal.
+    fn over(&self, found: &Match, now: Time) -> bool {
+        now >= found.end() || self.index.suspended(found.task())
+    }
+
     /// Tells of tasks that have passed their ceiling, once each.
     fn suspensions(&mut self, now: Time) {
         while let Some(task) = self.index.take_suspended() {
@@ -467,13 +670,41 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
         event,
         parties: call.parties.to_vec(),
         call_id: Some(Pii(call.call_id.text().into())),
+        via: (call.signalling != Signalling::Sip).then(|| call.signalling.name()),
         status: call.final_status,
         start: Some(call.start),
         ringing: call.ringing,
         answer: call.answer,
         end: call.end,
         end_reason: call.end_reason,
+        course: course_of(call, Confidence::Probable),
         ..seen.map(addresses).unwrap_or_default()
+    }
+}
+
+/// The course of a call as it is told: sorted out, and without links below a confidence. What is only a lead would tell
+/// of a call that nobody has authority to hear of.
+fn course_of(call: &Call, least: Confidence) -> Option<Box<Course>> {
+    let mut course = call.course.clone()?;
+    course.diversion = course.sort_out(call);
+    course.links.retain(|l| l.rule.confidence() <= least);
+    Some(course)
+}
+
+fn facts_of_mail(item: &Item, event: &'static str) -> Facts {
+    let seen = item.seen(&[]);
+    Facts {
+        event,
+        parties: item.parties().map(|(role, address)| Party { role, uri: Pii(address.into()) }).collect(),
+        via: Some(item.via.name()),
+        name: item.hello.clone().map(Pii),
+        message_id: item.header.message_id.clone().map(Pii),
+        status: item.status,
+        start: Some(item.start),
+        end: Some(item.last).filter(|_| event == "mail_end"),
+        octets: Some(item.octets).filter(|_| event == "mail_end"),
+        partial: item.partial,
+        ..addresses(&seen)
     }
 }
 
@@ -481,14 +712,17 @@ impl CallRecord {
     fn new(found: &Match, call: &mut Call, plans: &NumberingPlans) -> Self {
         let plan = plans.of(call.src.ip);
         let by_role = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| &*p.uri.0);
+        let first = |roles: &[Role]| roles.iter().find_map(|role| by_role(*role));
         let normal = |uri: Option<&str>| -> Pii<Box<str>> {
             let uri = uri.unwrap_or_default();
             Pii(plan.identity(uri).map_or_else(|| uri.into(), |identity| identity.text()))
         };
         // What the network vouches for counts more than what the caller says of itself.
-        let caller = normal(by_role(Role::PAssertedIdentity).or_else(|| by_role(Role::From)));
-        let callee = normal(by_role(Role::RequestUri).or_else(|| by_role(Role::To)));
+        let caller = normal(first(&[Role::PAssertedIdentity, Role::From, Role::CallingParty]));
+        let callee = normal(first(&[Role::RequestUri, Role::To, Role::CalledParty]));
+        let course = course_of(call, Confidence::Possible);
         Self {
+            course,
             task: found.task(),
             start: call.start,
             ringing: call.ringing,

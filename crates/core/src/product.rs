@@ -9,6 +9,10 @@ use crate::matching::Match;
 use crate::packet::{Endpoint, LinkType, Seen, Time};
 use crate::redact::Pii;
 
+mod course;
+
+pub use course::*;
+
 /// Index of an admitted task within its point, in order of admission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TaskId(pub u32);
@@ -57,9 +61,52 @@ pub enum Role {
     Originator,
     /// Destination address of a short message (TP-DA, SMPP `destination_addr`).
     Recipient,
+    /// Calling party number of ISUP (Q.763, 3.10).
+    CallingParty,
+    /// Called party number of ISUP (Q.763, 3.9), with the digits of later messages.
+    CalledParty,
+    /// Original called number of ISUP (Q.763, 3.39): whom the call was for before its first diversion.
+    OriginalCalled,
+    /// Redirecting number of ISUP (Q.763, 3.44): who diverted last.
+    Redirecting,
+    /// Redirection number of ISUP (Q.763, 3.46): to whom the call is diverted.
+    Redirection,
+    /// Connected number of ISUP (Q.763, 3.16): who answered.
+    Connected,
+    /// Generic number of ISUP (Q.763, 3.26): an additional calling, called or connected number.
+    GenericNumber,
+    /// P-Called-Party-ID (RFC 7315, 4.2): the public identity that the request was for.
+    PCalledPartyId,
+    /// P-Served-User (RFC 5502): for whom the network serves the call.
+    PServedUser,
+    /// Contact (RFC 3261, 20.10): where the sender wants to be reached.
+    Contact,
+    /// User name of an Authorization or Proxy-Authorization (RFC 7616), with its realm: whom the network authenticates.
+    AuthUser,
+    /// Reverse-path of a mail (RFC 5321 4.1.1.2, MAIL FROM).
+    MailFrom,
+    /// Forward-path of a mail (RFC 5321 4.1.1.3, RCPT TO), accepted by the server as far as was seen.
+    RcptTo,
+    /// Who is logged in at a mail server (SMTP AUTH, IMAP LOGIN and AUTHENTICATE, POP3 USER and APOP).
+    Login,
+    /// From or Sender of a mail (RFC 5322 3.6.2): what the sender says of itself.
+    HeaderFrom,
+    /// To of a mail (RFC 5322 3.6.3).
+    HeaderTo,
+    /// Cc or Bcc of a mail (RFC 5322 3.6.3).
+    HeaderCc,
 }
 
 impl Role {
+    /// The side of a call that a number of ISUP stands for; `None` for those who aren't in the call, and for other roles.
+    pub(crate) const fn isup_side(self) -> Option<Side> {
+        match self {
+            Self::CallingParty => Some(Side::Caller),
+            Self::CalledParty | Self::Connected => Some(Side::Callee),
+            _ => None,
+        }
+    }
+
     /// Stable name for records.
     pub const fn name(self) -> &'static str {
         match self {
@@ -73,6 +120,58 @@ impl Role {
             Self::HistoryInfo => "history_info",
             Self::Originator => "originator",
             Self::Recipient => "recipient",
+            Self::CallingParty => "calling_party",
+            Self::CalledParty => "called_party",
+            Self::OriginalCalled => "original_called",
+            Self::Redirecting => "redirecting",
+            Self::Redirection => "redirection",
+            Self::Connected => "connected",
+            Self::GenericNumber => "generic_number",
+            Self::MailFrom => "mail_from",
+            Self::RcptTo => "rcpt_to",
+            Self::Login => "login",
+            Self::HeaderFrom => "header_from",
+            Self::HeaderTo => "header_to",
+            Self::HeaderCc => "header_cc",
+            Self::PCalledPartyId => "p_called_party_id",
+            Self::PServedUser => "p_served_user",
+            Self::Contact => "contact",
+            Self::AuthUser => "auth_user",
+        }
+    }
+
+    /// Who vouches for what stands there. A user name in a request is its sender's claim until the network has accepted
+    /// it.
+    pub const fn trust(self) -> Trust {
+        match self {
+            Self::PAssertedIdentity
+            | Self::PCalledPartyId
+            | Self::PServedUser
+            | Self::RequestUri
+            | Self::Diversion
+            | Self::HistoryInfo
+            | Self::CallingParty
+            | Self::CalledParty
+            | Self::OriginalCalled
+            | Self::Redirecting
+            | Self::Redirection
+            | Self::Connected => Trust::Network,
+            Self::From
+            | Self::To
+            | Self::PPreferredIdentity
+            | Self::RemotePartyId
+            | Self::Originator
+            | Self::Recipient
+            | Self::Contact
+            | Self::AuthUser
+            | Self::MailFrom
+            | Self::RcptTo
+            | Self::Login
+            | Self::HeaderFrom
+            | Self::HeaderTo
+            | Self::HeaderCc
+            // Often what a telephone behind an exchange says of itself (Q.731.3).
+            | Self::GenericNumber => Trust::User,
         }
     }
 }
@@ -95,6 +194,8 @@ pub enum Service {
     Message,
     /// A conversation of two transport addresses.
     Flow,
+    /// A mail, or a login at a mail server.
+    Mail,
 }
 
 impl Service {
@@ -104,6 +205,7 @@ impl Service {
             Self::Call => "call",
             Self::Message => "message",
             Self::Flow => "flow",
+            Self::Mail => "mail",
         }
     }
 }
@@ -125,6 +227,8 @@ pub enum EndReason {
     Evicted,
     /// The call went on; the authority to follow it was over, by its window or its ceiling.
     AuthorityEnded,
+    /// The call went on without the target, who has transferred it: the authority doesn't reach those who are left.
+    TargetLeft,
 }
 
 impl EndReason {
@@ -138,6 +242,7 @@ impl EndReason {
             Self::SourceEnded => "source_ended",
             Self::Evicted => "evicted",
             Self::AuthorityEnded => "authority_ended",
+            Self::TargetLeft => "target_left",
         }
     }
 }
@@ -145,7 +250,8 @@ impl EndReason {
 /// Facts about a session that an IRI record may carry. Absent facts are `None`: unknown is not the same as empty.
 #[derive(Clone, Default, Debug)]
 pub struct Facts {
-    /// What happened, in one word: `invite`, `ringing`, `answer`, `media`, `end`, `message`, `receipt`, `name`, `flow_end`.
+    /// What happened, in one word: `invite`, `ringing`, `answer`, `media`, `end`, `message`, `receipt`, `name`, `flow_end`,
+    /// `login`, `mail`, `mail_end`.
     pub event: &'static str,
     /// Identities with where they stood.
     pub parties: Vec<Party>,
@@ -186,6 +292,10 @@ pub struct Facts {
     pub parts: Option<u8>,
     /// Whether parts are missing.
     pub partial: bool,
+    /// How the call came about and went; `None` for a call of which nothing is to be told but the above.
+    pub course: Option<Box<Course>>,
+    /// Message-ID of a mail (RFC 5322 3.6.4), with its brackets.
+    pub message_id: Option<Pii<Box<str>>>,
 }
 
 /// Intercept-related information: facts of a selected session.
@@ -319,17 +429,49 @@ pub struct Audio {
     pub payload: (u32, u32),
 }
 
+/// What carried a signalling message of a circuit, and so how its octets begin.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Carrier {
+    /// MTP level 3 on a link (Q.704).
+    Mtp3,
+    /// RFC 3331.
+    M2ua,
+    /// RFC 4666.
+    M3ua,
+    /// RFC 4165.
+    M2pa,
+}
+
+impl Carrier {
+    /// Stable name: Wireshark's for its dissector.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mtp3 => "mtp3",
+            Self::M2ua => "m2ua",
+            Self::M3ua => "m3ua",
+            Self::M2pa => "m2pa",
+        }
+    }
+}
+
 /// What a piece of content is.
 #[derive(Clone, Debug)]
 pub enum CcKind {
     /// A signalling message of a call.
     Signal,
+    /// A signalling message of a call on a circuit.
+    Circuit(Carrier),
     /// An RTP packet.
     Rtp(Audio),
     /// An RTCP packet.
     Rtcp,
     /// A text message: `octets` is its text in UTF-8.
     Text,
+    /// A mail: `octets` is the message (RFC 5322) as the receiver gets it, transfer dots taken out. `partial`: not all.
+    Mail {
+        /// Octets are missing.
+        partial: bool,
+    },
 }
 
 /// Content of communication: the octets of one selected packet, message or text.
@@ -346,7 +488,8 @@ pub struct Cc {
     /// What it is.
     pub kind: CcKind,
     /// How `octets` begins: the capture's link type, or [`LinkType::UPPER_PDU`] for a message put together from several
-    /// packets (`octets` is then the bare message and `addresses` says between whom). For [`CcKind::Text`] it has no meaning.
+    /// packets (`octets` is then the bare message and `addresses` says between whom). For [`CcKind::Text`] and
+    /// [`CcKind::Mail`] it has no meaning.
     pub link: LinkType,
     /// Sender and receiver, always given.
     pub addresses: Pii<(Endpoint, Endpoint)>,
@@ -370,7 +513,9 @@ impl Cc {
     /// Copies a selected packet out of the source's buffer. This is the one place where that is done.
     pub(crate) fn new(found: &Match, seen: &Seen<'_>, kind: CcKind) -> Self {
         let (link, octets, wire_len) = match seen.packet {
-            Some(packet) if !matches!(kind, CcKind::Text) => (packet.link, packet.data, packet.wire_len),
+            Some(packet) if !matches!(kind, CcKind::Text | CcKind::Mail { .. }) => {
+                (packet.link, packet.data, packet.wire_len)
+            }
             _ => (LinkType::UPPER_PDU, seen.payload, u32::try_from(seen.payload.len()).unwrap_or(u32::MAX)),
         };
         Self {
@@ -408,6 +553,8 @@ pub struct StreamReport {
     pub first: Time,
     /// Last packet.
     pub last: Time,
+    /// Which branch of a forked call it belongs to: an index into [`Course::branches`].
+    pub branch: Option<u8>,
 }
 
 /// A selected call has left the tables: the recorder closes its recording with this.
@@ -433,6 +580,18 @@ pub struct CallClosed {
     pub signals: u64,
     /// Media, as seen at the tap, whole call.
     pub streams: Vec<StreamReport>,
+    /// RTP packets not released, as they belonged to streams beyond the limit of one call.
+    pub streams_dropped: u64,
+    /// Media addresses beyond the limit of one call: their packets were not released.
+    pub addresses_dropped: u64,
+    /// Identities beyond the limit of one call.
+    pub identities_dropped: u64,
+    /// Another live call announced a media address of this one, by reuse or by forgery: packets may have gone to that.
+    pub contested: bool,
+    /// Packets with digits (RFC 4733) that were left out, as the warrant doesn't permit them (`post_dial_digits`).
+    pub digits_withheld: u64,
+    /// Signalling messages whose bodies were blanked for the same reason.
+    pub digits_blanked: u64,
 }
 
 /// One call of the network, held under a retention order. Identities leave this program only sealed.
@@ -465,6 +624,8 @@ pub struct CallRecord {
     pub src: Pii<IpAddr>,
     /// See `src`.
     pub dst: Pii<IpAddr>,
+    /// How the call came about and went; `None` for a call of which nothing is to be told but the above.
+    pub course: Option<Box<Course>>,
 }
 
 /// What the point releases.

@@ -70,6 +70,7 @@ pub struct Task {
     liid: String,
     kind: Kind,
     content: bool,
+    post_dial_digits: bool,
     start: Time,
     end: Time,
     targets: Vec<Target>,
@@ -119,6 +120,9 @@ struct Warrant {
     targets: Vec<TargetDocument>,
     criteria: Vec<CriterionDocument>,
     product: String,
+    /// Absent is no: digits after the answer may be a PIN or a card, and need words of their own in a warrant.
+    #[serde(default)]
+    post_dial_digits: bool,
     window: Window,
     recipients: Vec<String>,
     ceiling: Option<Ceiling>,
@@ -281,6 +285,11 @@ impl Task {
         self.content
     }
 
+    /// Whether the digits dialled within a call may be released with its content.
+    pub(crate) fn post_dial_digits(&self) -> bool {
+        self.post_dial_digits
+    }
+
     /// Age public keys to which product is encrypted.
     pub fn recipients(&self) -> &[String] {
         &self.recipients
@@ -391,6 +400,11 @@ impl Warrant {
             }
             _ => return refuse("its kind is unknown"),
         };
+        if self.post_dial_digits && (kind != Kind::Intercept || !content) {
+            return refuse(
+                "`post_dial_digits` belongs to intercept warrants with content: digits are content",
+            );
+        }
         let screening = matches!(kind, Kind::ScreeningKeyword | Kind::ScreeningDomain);
         // A part that its kind can't use would be ignored, and an ignored part is a warrant not honoured.
         if screening != self.ceiling.is_some() {
@@ -407,6 +421,11 @@ impl Warrant {
                 if targets.is_empty() {
                     return refuse(
                         "an intercept warrant needs at least one target; without one it would select everybody",
+                    );
+                }
+                if matches!(criteria, Criteria::Keywords(_)) && targets.iter().any(Target::is_mail) {
+                    return refuse(
+                        "a keyword beside a mail address: keywords are looked for in texts, so it would select nothing",
                     );
                 }
                 if matches!(criteria, Criteria::Domains(_)) {
@@ -426,6 +445,9 @@ impl Warrant {
             Kind::Disclosure => {
                 if targets.len() != 1 || !matches!(criteria, Criteria::None) || content {
                     return refuse("a disclosure warrant has one target, no criteria and product IRI");
+                }
+                if targets.iter().any(Target::is_mail) {
+                    return refuse("a mail address: only records of calls are kept");
                 }
                 if self.recipients.is_empty() {
                     return refuse("recipients is empty: nobody could read the answer");
@@ -456,6 +478,7 @@ impl Warrant {
             liid: self.liid,
             kind,
             content,
+            post_dial_digits: self.post_dial_digits,
             start,
             end,
             targets,

@@ -117,9 +117,10 @@ fn exported_pdu(cc: &Cc) -> Vec<u8> {
     let (src, dst) = cc.addresses.0;
     let dissector: &[u8] = match cc.kind {
         CcKind::Signal => b"sip",
+        CcKind::Circuit(carrier) => carrier.name().as_bytes(),
         CcKind::Rtp(_) => b"rtp",
         CcKind::Rtcp => b"rtcp",
-        CcKind::Text => b"data",
+        CcKind::Text | CcKind::Mail { .. } => b"data",
     };
     let mut out = Vec::with_capacity(64);
     let mut put = |tag: u16, value: &[u8]| {

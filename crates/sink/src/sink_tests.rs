@@ -94,6 +94,7 @@ fn closed(cin: u32, seen: u64, last: Time) -> Product {
         duplicates: 0,
         first: START,
         last,
+        branch: None,
     };
     Product::CallClosed(Box::new(CallClosed {
         task: TaskId(0),
@@ -106,6 +107,12 @@ fn closed(cin: u32, seen: u64, last: Time) -> Product {
         selected: START,
         signals: 0,
         streams: vec![report(Side::Caller), report(Side::Callee)],
+        streams_dropped: 0,
+        addresses_dropped: 0,
+        identities_dropped: 0,
+        contested: false,
+        digits_withheld: 0,
+        digits_blanked: 0,
     }))
 }
 
@@ -352,6 +359,29 @@ fn texts_are_kept_apart() {
     assert_eq!(batch.column_by_name("text").unwrap().as_string::<i32>().value(0), "rendez-vous à midi");
     assert!(!site.recording(9).exists());
     assert_eq!(site.totals().texts, 1);
+}
+
+#[test]
+fn a_mail_is_a_file_of_its_own_octet_for_octet() {
+    let mut site = Site::new();
+    let message = b"From: a@x.example\r\n\r\n\x00\xff.\r\n";
+    for partial in [false, true] {
+        let mut mail = Rtp::nth(9, Side::Caller, 0).cc();
+        mail.kind = CcKind::Mail { partial };
+        mail.octets = Pii(message.to_vec());
+        site.sink.accept(cc(mail)).unwrap();
+    }
+    site.sink.finish().unwrap();
+    assert_eq!(site.totals().mails, 2);
+    let dir = site.dir.path().join("LI-TEST/mails");
+    let mut names: Vec<_> =
+        fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names.len(), 4);
+    assert_eq!(open(&dir.join(&names[0]), &site.key), message);
+    let index = fs::read_to_string(dir.join(&names[3])).unwrap();
+    assert!(index.contains("\"partial\":true") && index.contains("\"cin\":9"), "{index}");
+    assert!(!index.contains("x.example"), "{index}");
 }
 
 #[test]

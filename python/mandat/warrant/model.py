@@ -52,7 +52,7 @@ MAX_RECIPIENTS = 16
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A target identifier (TS 103 280). Never printed."""
 
-    type: Literal["e164Number", "sipUri", "telUri"]
+    type: Literal["e164Number", "sipUri", "telUri", "emailAddress"]
     value: Annotated[str, Meta(min_length=1, max_length=512)]
 
     def __repr__(self) -> str:
@@ -141,6 +141,8 @@ class InterceptWarrant(Common, frozen=True, tag="intercept", kw_only=True):
     criteria: Annotated[tuple[Criterion, ...], Meta(max_length=MAX_CRITERIA)]
     product: Product
     recipients: Recipients
+    # Digits after the answer may be a PIN or a card: they need words of their own in a warrant.
+    post_dial_digits: bool = False
 
 
 class RetentionWarrant(Common, frozen=True, tag="retention", kw_only=True):
@@ -247,6 +249,20 @@ def _check_terms(terms: AnyWarrant) -> None:
                         where=f"$.criteria[{number}]",
                         advice="Leave the domain out, or ask for a screening warrant.",
                     )
+            if terms.post_dial_digits and terms.product is not Product.IRI_AND_CC:
+                raise WarrantError(
+                    "digits_not_honoured",
+                    "digits dialled within a call are content, and the warrant is for facts alone",
+                    where="$.post_dial_digits",
+                    advice="Leave it out, or have the warrant issued for IRIandCC.",
+                )
+            if terms.criteria and any(target.type == "emailAddress" for target in terms.targets):
+                raise WarrantError(
+                    "criterion_not_honoured",
+                    "a keyword can't narrow a mail address: keywords are looked for in texts, not in mail",
+                    where="$.criteria",
+                    advice="Leave the keywords out, or write a warrant of its own for the address.",
+                )
         case ScreeningWarrant():
             if len({type(criterion) for criterion in terms.criteria}) > 1:
                 raise WarrantError(
@@ -264,6 +280,13 @@ def _check_terms(terms: AnyWarrant) -> None:
                 )
         case DisclosureWarrant():
             _check_window(terms.disclosure.period, "$.disclosure.period")
+            if terms.targets[0].type == "emailAddress":
+                raise WarrantError(
+                    "target_not_honoured",
+                    "only records of calls are kept, and a call has no mail address",
+                    where="$.targets[0].type",
+                    advice="Name the person by e164Number, sipUri or telUri.",
+                )
         case RetentionWarrant():
             pass
 

@@ -6,6 +6,8 @@
 mod address;
 mod body;
 mod frame;
+pub(crate) mod more;
+pub(crate) mod passport;
 
 use std::borrow::Cow;
 
@@ -419,6 +421,20 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Whether its body may hold digits dialled within the call: INFO, unless its type says that it holds something else,
+    /// and key press reports (RFC 4730). What a sender calls its digits is its own choice, so the types are those that
+    /// are known to be something else.
+    pub(crate) fn may_hold_digits(&self) -> bool {
+        let kpml = self.cseq.method == Method::Notify && {
+            let kind: &[u8] = b"application/kpml-response";
+            self.content_type.windows(kind.len()).any(|w| w.eq_ignore_ascii_case(kind))
+        };
+        let info = self.cseq.method == Method::Info
+            && !is_type(self.content_type, b"application/media_control+xml")
+            && !is_type(self.content_type, b"application/sdp");
+        !self.body.is_empty() && (info || kpml)
+    }
+
     /// Method of a request, or of the request that a response answers.
     pub(crate) const fn method(&self) -> Method {
         self.cseq.method
@@ -510,3 +526,5 @@ pub(crate) fn is_type(content_type: &[u8], wanted: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod torture;

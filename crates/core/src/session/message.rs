@@ -10,10 +10,12 @@ mod receipts;
 mod recent;
 
 use crate::counters::Counter;
+use crate::decode::map::{ForwardSm, Subscriber};
 use crate::decode::receipt::State;
 use crate::decode::sip::{self, Method};
 use crate::decode::smpp;
 use crate::decode::sms::{self, Direction, Kind, Rp, Status, Transfer, UserData};
+use crate::decode::tcap::Invoke;
 use crate::matching::Selection;
 use crate::packet::{Seen, Time};
 use crate::product::{Party, Role};
@@ -163,6 +165,46 @@ impl Messages {
         if direction == Direction::Submit {
             self.receipts.request(sequence, number, between, seen, out);
         }
+    }
+
+    /// A MAP operation that carries a short message. The service centre is a party to no message; the mobile is one by
+    /// its number on the way to the centre, and on the way to it by the IMSI alone.
+    pub(crate) fn map(
+        &mut self,
+        invoke: &Invoke<'_>,
+        forward: &ForwardSm<'_>,
+        seen: &Seen<'_>,
+        out: &mut impl Observer,
+    ) {
+        // The addresses change at each signal transfer point, the transaction doesn't.
+        let copy = mark(&[b"map", invoke.transaction, &[invoke.id], forward.tpdu]);
+        if !self.recent.is_new(copy, seen.ts) {
+            out.count(Counter::MessagesRepeated, 1);
+            return;
+        }
+        let direction = forward.direction;
+        let (near, far) = match direction {
+            Direction::Submit => (Role::Originator, Role::Recipient),
+            Direction::Deliver => (Role::Recipient, Role::Originator),
+        };
+        let mut parties: Vec<Party> = match &forward.subscriber {
+            Subscriber::Number(number) => vec![party(near, number.clone())],
+            Subscriber::Imsi(imsi) => vec![party(near, format!("imsi:{imsi}"))],
+            Subscriber::Unnamed => Vec::new(),
+        };
+        let tpdu = match sms::transfer(forward.tpdu, direction) {
+            Some(Transfer::Message(tpdu)) => tpdu,
+            // Sent to an IMSI, for a message that was sent by a number: nothing here tells that they are one.
+            Some(Transfer::Status(status)) => {
+                return self.receipt(TextVia::Map, None, &parties, status.state, seen, out);
+            }
+            Some(Transfer::Other) => return,
+            None => return emit(TextVia::Map, &parties, Kind::Binary, None, seen, out),
+        };
+        if !tpdu.address.is_empty() {
+            parties.push(party(far, tpdu.address.text()));
+        }
+        self.short(TextVia::Map, direction, parties, tpdu.data, seen, out);
     }
 
     fn short(

@@ -4,13 +4,16 @@
 //! told to an [`Observer`]: the point (which matches and releases), or the development tool `inspect` (which prints).
 
 pub(crate) mod call;
+mod clock;
 mod connection;
 mod datagram;
 mod demux;
 mod expiry;
 pub(crate) mod fragments;
+pub(crate) mod mail;
 pub(crate) mod message;
 pub(crate) mod quic;
+mod ss7;
 pub(crate) mod tcp;
 pub(crate) mod web;
 
@@ -19,10 +22,10 @@ pub(crate) use demux::Sessions;
 use crate::counters::Counter;
 use crate::decode::receipt::State;
 use crate::decode::sms::Kind;
-use crate::decode::{rtp, sip};
+use crate::decode::{isup, rtp, sip};
 use crate::matching::{Match, Selection};
 use crate::packet::{Endpoint, Seen, Time, Transport};
-use crate::product::{Party, Side};
+use crate::product::{Carrier, Party, Side};
 
 /// What changed in a call by one signalling message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +53,8 @@ pub(crate) enum TextVia {
     Ims,
     /// SMPP.
     Smpp,
+    /// MAP mo-ForwardSM and mt-ForwardSM (TS 29.002).
+    Map,
 }
 
 impl TextVia {
@@ -58,6 +63,7 @@ impl TextVia {
             Self::Sip => "sip",
             Self::Ims => "ims",
             Self::Smpp => "smpp",
+            Self::Map => "map",
         }
     }
 }
@@ -132,6 +138,10 @@ pub(crate) struct Flow {
 pub(crate) trait Observer {
     /// A signalling message of `call` was read and the call's facts brought up to date.
     fn signal(&mut self, call: &mut call::Call, change: Change, message: &sip::Message<'_>, seen: &Seen<'_>);
+    /// A message of a `call` on a circuit was read, as it came in `carrier`.
+    fn circuit(&mut self, _: &mut call::Call, _: Change, _carrier: Carrier, _: &Seen<'_>) {}
+    /// Any message of ISUP or BICC, of a known call or not.
+    fn isup(&mut self, _: &call::Leg, _: &isup::Message<'_>, _: &Seen<'_>) {}
     /// An RTP packet of `call`; `stream` is an index into `call.streams`, whose statistics already hold the packet.
     fn rtp(&mut self, call: &mut call::Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>);
     /// An RTCP packet of `call`, sent by `side`.
@@ -150,6 +160,18 @@ pub(crate) trait Observer {
     fn receipt(&mut self, _: &Receipt<'_>, _: &Seen<'_>) {}
     /// A host name was seen in `flow`: as it stood on the wire, without final dot.
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
+    /// A command of a mail session that names somebody, or that hides what follows. For the development tool.
+    fn mail_command(&mut self, _: mail::Via, _command: &'static str, _argument: &[u8], _: &Seen<'_>) {}
+    /// A mail server has accepted a user.
+    fn mail_login(&mut self, _: mail::Via, _name: &str, _: &mail::Ends, _: &Seen<'_>) {}
+    /// The envelope and header of a message are known. Whether its content is to be kept.
+    fn mail_header(&mut self, _: &mut mail::Item) -> bool {
+        false
+    }
+    /// A message is whole, or nothing more of it will come.
+    fn mail_message(&mut self, _: &mut mail::Item) {}
+    /// The server has answered a whole message, or will not.
+    fn mail_closed(&mut self, _: &mut mail::Item) {}
     /// The flow has ended, or was forgotten.
     fn flow_closed(&mut self, flow: &mut Flow, now: Time);
     /// Counts.
@@ -159,6 +181,7 @@ pub(crate) trait Observer {
 /// The tables that datagrams and streams both feed.
 pub(crate) struct Shared {
     calls: call::Calls,
+    circuits: call::Circuits,
     messages: message::Messages,
 }
 

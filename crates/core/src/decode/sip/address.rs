@@ -43,7 +43,7 @@ pub(super) fn each<'a>(value: &'a [u8], mut emit: impl FnMut(&'a [u8])) {
 }
 
 /// Where the first comma stands that is in neither quotes nor brackets.
-fn end_of_value(value: &[u8]) -> usize {
+pub(super) fn end_of_value(value: &[u8]) -> usize {
     let mut at = 0;
     while let Some(octet) = value.get(at) {
         match octet {
@@ -72,6 +72,16 @@ fn quoted(value: &[u8], at: usize) -> Option<usize> {
 /// The URI of one value, without the header parameters behind it.
 pub(super) fn addr_spec(value: &[u8]) -> &[u8] {
     without_headers(trim(split(value).0))
+}
+
+/// What stands in the brackets, headers behind `?` included.
+pub(super) fn inside(value: &[u8]) -> &[u8] {
+    split(value).0
+}
+
+/// The header parameters of one value: not those of its URI.
+pub(super) fn behind(value: &[u8]) -> &[u8] {
+    split(value).1
 }
 
 /// What stands in the brackets, and the header parameters behind them.

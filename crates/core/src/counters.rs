@@ -107,6 +107,24 @@ counters! {
     NamesHttp => "names.http",
     /// Names left out because they hold control characters or are too long.
     NamesUnreadable => "names.unreadable",
+    /// Messages read that say who holds which address (RADIUS, DHCP, GTP-C, Diameter).
+    IdentityMessages => "identity.messages",
+    /// Such messages that came again.
+    IdentityRepeated => "identity.repeated",
+    /// Assignments of an address to a subscriber begun.
+    Bindings => "identity.bindings",
+    /// Assignments that ended because the address was given to another, without being given back.
+    BindingsTakenOver => "identity.taken_over",
+    /// Assignments older than the one that stands, or of a prefix too wide for one subscriber: not believed.
+    BindingsRefused => "identity.refused",
+    /// Assignments that ended because nothing renewed them: the end was lost, or the lease ran out.
+    BindingsExpired => "identity.expired",
+    /// Assignments forgotten because the table was full.
+    BindingsEvicted => "drop.bindings_evicted",
+    /// Requests forgotten before their answer came, because too many waited.
+    IdentityPendingDropped => "drop.identity_pending",
+    /// IP packets of an address that a task selects.
+    AccessPackets => "access.packets",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
     /// IRI released.

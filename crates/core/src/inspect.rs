@@ -9,6 +9,7 @@ use crate::decode::{rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
 use crate::product::{Encoding, EndReason, Role, Side};
 use crate::session::call::Call;
+use crate::session::identity::{Binding, Via};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 
 /// Follows sessions and tells of all of them.
@@ -157,6 +158,22 @@ impl Observer for Teller {
     }
 
     fn flow_closed(&mut self, _: &mut Flow, _: Time) {}
+
+    fn unbound(&mut self, binding: &Binding, end: Option<Time>) {
+        // The first of the source's own kind: what an operator would look the subscriber up by.
+        let order: [Role; 4] = match binding.via {
+            Via::Radius => [Role::Nai, Role::Imsi, Role::Msisdn, Role::MacAddress],
+            Via::Dhcp => [Role::MacAddress, Role::ClientIdentifier, Role::CircuitId, Role::RemoteId],
+            Via::GtpV1C | Via::GtpV2C | Via::Diameter => [Role::Imsi, Role::Msisdn, Role::Nai, Role::SipUri],
+        };
+        let subscriber = order.iter().find_map(|role| binding.who.iter().find(|p| p.role == *role));
+        let who: BTreeMap<_, _> = binding.who.iter().map(|p| (p.role.name(), &*p.uri.0)).collect();
+        self.out.push_back(json!({
+            "kind": "identity", "via": binding.via.name(), "subscriber": subscriber.map(|p| &*p.uri.0),
+            "address": binding.address.text(), "start": binding.start.seconds(), "end": end.map(Time::seconds),
+            "identities": who,
+        }));
+    }
 
     fn count(&mut self, what: Counter, n: u64) {
         self.counters.add(what, n);

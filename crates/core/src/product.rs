@@ -57,6 +57,24 @@ pub enum Role {
     Originator,
     /// Destination address of a short message (TP-DA, SMPP `destination_addr`).
     Recipient,
+    /// IMSI of an access session (GTP, Diameter, 3GPP's RADIUS attributes).
+    Imsi,
+    /// Number of an access session: MSISDN, Calling-Station-Id.
+    Msisdn,
+    /// User name of an access session: RADIUS or Diameter User-Name, Subscription-Id of type NAI.
+    Nai,
+    /// Hardware address (DHCP chaddr, Calling-Station-Id).
+    MacAddress,
+    /// DHCP client identifier or DUID, in hexadecimal.
+    ClientIdentifier,
+    /// Line of an access network: Agent Circuit ID, Interface-Id, in hexadecimal.
+    CircuitId,
+    /// Agent Remote ID, in hexadecimal.
+    RemoteId,
+    /// SIP URI of an access session (Diameter Subscription-Id of type SIP URI).
+    SipUri,
+    /// The address of a packet, which the network had given to the target.
+    FramedAddress,
 }
 
 impl Role {
@@ -73,6 +91,15 @@ impl Role {
             Self::HistoryInfo => "history_info",
             Self::Originator => "originator",
             Self::Recipient => "recipient",
+            Self::Imsi => "imsi",
+            Self::Msisdn => "msisdn",
+            Self::Nai => "nai",
+            Self::MacAddress => "mac_address",
+            Self::ClientIdentifier => "client_identifier",
+            Self::CircuitId => "circuit_id",
+            Self::RemoteId => "remote_id",
+            Self::SipUri => "sip_uri",
+            Self::FramedAddress => "framed_address",
         }
     }
 }
@@ -95,6 +122,8 @@ pub enum Service {
     Message,
     /// A conversation of two transport addresses.
     Flow,
+    /// A subscriber holds an address (TS 102 232-3, internet access).
+    Access,
 }
 
 impl Service {
@@ -104,6 +133,7 @@ impl Service {
             Self::Call => "call",
             Self::Message => "message",
             Self::Flow => "flow",
+            Self::Access => "access",
         }
     }
 }
@@ -125,6 +155,8 @@ pub enum EndReason {
     Evicted,
     /// The call went on; the authority to follow it was over, by its window or its ceiling.
     AuthorityEnded,
+    /// The address went back to the network.
+    Released,
 }
 
 impl EndReason {
@@ -138,6 +170,7 @@ impl EndReason {
             Self::SourceEnded => "source_ended",
             Self::Evicted => "evicted",
             Self::AuthorityEnded => "authority_ended",
+            Self::Released => "released",
         }
     }
 }
@@ -173,6 +206,8 @@ pub struct Facts {
     pub via: Option<&'static str>,
     /// The host name, as seen, lower case, A-labels.
     pub name: Option<Pii<Box<str>>>,
+    /// The address or prefix that the network gave to the subscriber.
+    pub address: Option<Pii<Box<str>>>,
     /// Packets of the flow, both directions.
     pub packets: Option<u64>,
     /// Octets of the flow on the IP layer, both directions.
@@ -324,6 +359,8 @@ pub enum CcKind {
     Rtcp,
     /// A text message: `octets` is its text in UTF-8.
     Text,
+    /// An IP packet of an access session, without its link layer and without the tunnel that it came in.
+    Packet,
 }
 
 /// Content of communication: the octets of one selected packet, message or text.

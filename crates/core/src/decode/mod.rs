@@ -5,20 +5,27 @@
 //! `fuzz/`, and its arm to `session/demux.rs` or `session/connection.rs`.
 
 pub(crate) mod cursor;
+pub(crate) mod dhcp;
+pub(crate) mod dhcpv6;
+pub(crate) mod diameter;
 pub(crate) mod dns;
 pub(crate) mod dtmf;
 pub(crate) mod gsm7;
+pub(crate) mod gtpv1c;
+pub(crate) mod gtpv2c;
 pub(crate) mod http;
 pub(crate) mod ip;
 pub(crate) mod link;
 pub(crate) mod name;
 pub(crate) mod quic;
+pub(crate) mod radius;
 pub(crate) mod rtcp;
 pub(crate) mod rtp;
 pub(crate) mod sdp;
 pub(crate) mod sip;
 pub(crate) mod smpp;
 pub(crate) mod sms;
+pub(crate) mod tbcd;
 pub(crate) mod tls;
 pub(crate) mod transport;
 

@@ -10,7 +10,7 @@ use super::{Flow, NameVia, Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::Ip;
 use crate::decode::transport::Tcp;
-use crate::decode::{Framing, dns, sip, smpp};
+use crate::decode::{Framing, diameter, dns, sip, smpp};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
 /// Connections followed at once.
@@ -35,6 +35,7 @@ enum Protocol {
     Undecided,
     Sip,
     Smpp,
+    Diameter,
     Dns,
     Web(WebStream),
     /// Nothing that we read, or nothing more that we need.
@@ -93,6 +94,7 @@ impl Connections {
         }
         let Some(connection) = self.table.get_mut(&key) else { return };
         let flow = &mut connection.flow;
+        out.flow_packet(flow, &seen, ip.payload.len() as u64);
         flow.last = flow.last.max(ts);
         flow.packets += 1;
         flow.octets += ip.payload.len() as u64;
@@ -226,6 +228,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
             let framing = match self.protocol {
                 Protocol::Sip => sip::frame(rest),
                 Protocol::Smpp => smpp::frame(rest),
+                Protocol::Diameter => diameter::frame(rest),
                 Protocol::Dns => dns::frame(rest),
                 Protocol::Undecided | Protocol::Web(_) | Protocol::Ignored => return octets.len(),
             };
@@ -257,7 +260,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
     fn gap(&mut self) {
         match self.protocol {
             Protocol::Web(web) => web.gap(),
-            Protocol::Smpp | Protocol::Dns => *self.protocol = Protocol::Undecided,
+            Protocol::Smpp | Protocol::Diameter | Protocol::Dns => *self.protocol = Protocol::Undecided,
             // SIP finds its next message by itself; the others have nothing to find.
             Protocol::Sip | Protocol::Undecided | Protocol::Ignored => {}
         }
@@ -287,6 +290,9 @@ impl<O: Observer> Feed<'_, '_, O> {
         if smpp::looks_like_smpp(octets) {
             return Some(Protocol::Smpp);
         }
+        if diameter::looks_like_diameter(octets) {
+            return Some(Protocol::Diameter);
+        }
         // A TLS record tells itself by its first octet; the rest needs a few more.
         let enough =
             told.len() >= DECIDE || told.first().is_some_and(|b| !b.is_ascii_alphabetic() && *b != 0);
@@ -299,6 +305,7 @@ impl<O: Observer> Feed<'_, '_, O> {
         match self.protocol {
             Protocol::Sip => self.shared.sip(&seen, self.out),
             Protocol::Smpp => self.shared.messages.smpp(message, &seen, self.out),
+            Protocol::Diameter => self.shared.identities.diameter(&seen, self.out),
             Protocol::Dns => {
                 let (flow, out) = (&mut *self.flow, &mut *self.out);
                 // Two octets of length stand before each message (RFC 7766 8).
@@ -324,6 +331,7 @@ mod tests {
     use crate::decode::rtp;
     use crate::product::Side;
     use crate::session::call::{Call, Calls};
+    use crate::session::identity::Identities;
     use crate::session::{Change, Text, message::Messages};
 
     /// Hears nothing but closed flows.
@@ -355,7 +363,7 @@ mod tests {
     #[test]
     fn connections_that_are_reset_at_once_leave_nothing_behind() {
         let (mut all, mut heard) = (Connections::default(), Closed::default());
-        let mut shared = Shared { calls: Calls::new(), messages: Messages::default() };
+        let mut shared = Shared { calls: Calls::new(), messages: Messages::default(), identities: Identities::default() };
         let (syn, rst) = (tcp(true, false), tcp(false, true));
         let pairs = 2 * MAX_CONNECTIONS as u64 + 10;
         for _ in 0..pairs {
@@ -370,7 +378,7 @@ mod tests {
     #[test]
     fn a_later_connection_of_the_same_ends_lives_its_own_time() {
         let (mut all, mut heard) = (Connections::default(), Closed::default());
-        let mut shared = Shared { calls: Calls::new(), messages: Messages::default() };
+        let mut shared = Shared { calls: Calls::new(), messages: Messages::default(), identities: Identities::default() };
         let at = |seconds| Time(0).plus_seconds(seconds);
         for (syn, seconds) in [(true, 0), (false, 1), (true, 2)] {
             all.segment(&ip(), &tcp(syn, !syn), None, at(seconds), &mut shared, &mut heard);

@@ -63,6 +63,7 @@ impl Lookups {
     fn lookup(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
         let key = key_of(seen);
         let Self { table, dns: queue, .. } = self;
+        let mut told = false;
         let is_dns = dns::names(seen.payload, &mut |section, name| {
             if section != dns::Section::Question {
                 return;
@@ -73,10 +74,17 @@ impl Lookups {
                 out.count(Counter::Flows, 1);
                 Entry { flow: Flow::new(seen, true), hello: None }
             });
+            if !told {
+                told = true;
+                out.flow_packet(&mut entry.flow, seen, seen.payload.len() as u64);
+            }
             entry.flow.named = true;
             out.name(&mut entry.flow, NameVia::Dns, name, seen);
         });
         if let Some(entry) = self.table.get_mut(&key) {
+            if !told {
+                out.flow_packet(&mut entry.flow, seen, seen.payload.len() as u64);
+            }
             entry.flow.touch(seen);
         }
         self.evict(out);
@@ -88,6 +96,7 @@ impl Lookups {
 
     fn connection(&mut self, key: Key, seen: &Seen<'_>, out: &mut impl Observer) {
         let Some(entry) = self.table.get_mut(&key) else { return };
+        out.flow_packet(&mut entry.flow, seen, seen.payload.len() as u64);
         entry.flow.touch(seen);
         let Some(hello) = &mut entry.hello else { return };
         let before = hello.octets();

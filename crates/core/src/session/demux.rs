@@ -4,6 +4,7 @@ use super::call::Calls;
 use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
+use super::identity::Identities;
 use super::message::Messages;
 use super::{Observer, Shared};
 use crate::counters::Counter;
@@ -35,7 +36,11 @@ impl Sessions {
             fragments: Fragments::default(),
             connections: Connections::default(),
             lookups: Lookups::default(),
-            shared: Shared { calls: Calls::new(), messages: Messages::default() },
+            shared: Shared {
+                calls: Calls::new(),
+                messages: Messages::default(),
+                identities: Identities::default(),
+            },
             now: Time::default(),
             next_tick: None,
         }
@@ -64,6 +69,7 @@ impl Sessions {
         self.lookups.finish(now, out);
         self.shared.messages.finish(now, out);
         self.shared.calls.finish(now, out);
+        self.shared.identities.finish(out);
     }
 
     fn tick(&mut self, ts: Time, out: &mut impl Observer) {
@@ -78,6 +84,7 @@ impl Sessions {
         self.lookups.advance(now, out);
         self.shared.messages.advance(now, out);
         self.shared.calls.advance(now, out);
+        self.shared.identities.advance(now, out);
     }
 
     /// An IP packet; `packet` while it stands whole and alone in a captured one.
@@ -93,6 +100,7 @@ impl Sessions {
             out.count(Counter::Malformed, 1);
             return;
         };
+        out.ip_packet(&ip, octets, ts);
         match ip.fragment {
             None => self.transport(&ip, packet, ts, depth, out),
             Some(fragment) => {
@@ -168,7 +176,10 @@ impl Sessions {
             }
             out.stray(seen);
         }
-        if !self.shared.sip_datagram(seen, out) && !self.lookups.datagram(seen, out) {
+        if !self.shared.sip_datagram(seen, out)
+            && !self.shared.identities.datagram(seen, out)
+            && !self.lookups.datagram(seen, out)
+        {
             out.count(Counter::UdpOther, 1);
         }
     }

@@ -9,6 +9,7 @@ mod datagram;
 mod demux;
 mod expiry;
 mod fragments;
+pub(crate) mod identity;
 pub(crate) mod message;
 pub(crate) mod quic;
 mod tcp;
@@ -17,7 +18,7 @@ pub(crate) mod web;
 pub(crate) use demux::Sessions;
 
 use crate::counters::Counter;
-use crate::decode::{rtp, sip};
+use crate::decode::{ip, rtp, sip};
 use crate::matching::Selection;
 use crate::packet::{Endpoint, Seen, Time, Transport};
 use crate::product::{Party, Side};
@@ -133,6 +134,14 @@ pub(crate) trait Observer {
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
     /// The flow has ended, or was forgotten.
     fn flow_closed(&mut self, flow: &mut Flow, now: Time);
+    /// A subscriber holds an address: from now on, longer than was known, or by more identities.
+    fn bound(&mut self, _: &identity::Binding) {}
+    /// The subscriber holds it no longer; `None` when the source ended first.
+    fn unbound(&mut self, _: &identity::Binding, _: Option<Time>) {}
+    /// A packet of `flow`, before what is in it is told; with its octets above the IP header.
+    fn flow_packet(&mut self, _: &mut Flow, _: &Seen<'_>, _: u64) {}
+    /// An IP packet, innermost or not, whole as captured or put together.
+    fn ip_packet(&mut self, _: &ip::Ip<'_>, _: &[u8], _: Time) {}
     /// Counts.
     fn count(&mut self, what: Counter, n: u64);
 }
@@ -141,6 +150,7 @@ pub(crate) trait Observer {
 pub(crate) struct Shared {
     calls: call::Calls,
     messages: message::Messages,
+    identities: identity::Identities,
 }
 
 impl Shared {

@@ -36,6 +36,10 @@ const TARGETS: &[Target] = &[
     ("http", fuzz::http),
     ("keyword", fuzz::keyword),
     ("identity", fuzz::identity),
+    ("radius", fuzz::radius),
+    ("dhcp", fuzz::dhcp),
+    ("gtpc", fuzz::gtpc),
+    ("diameter", fuzz::diameter),
     ("sessions", fuzz::sessions),
 ];
 

@@ -8,7 +8,8 @@ use std::hint::black_box;
 
 use crate::counters::Counter;
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
+    Framing, dhcp, dhcpv6, diameter, dns, dtmf, gsm7, gtpv1c, gtpv2c, http, ip, link, quic, radius, rtcp,
+    rtp, sdp, sip, smpp, sms, tls, transport,
 };
 use crate::identifier::NumberingPlans;
 use crate::keyword::{self, Keywords};
@@ -198,6 +199,36 @@ fn frames(mut octets: &[u8], frame: fn(&[u8]) -> Framing) {
         if octets.is_empty() {
             break;
         }
+    }
+}
+
+/// A RADIUS packet.
+pub fn radius(octets: &[u8]) {
+    _ = black_box(radius::Packet::parse(octets).map(|packet| (packet.is_telling(), packet.facts().delay)));
+}
+
+/// A DHCP message of either version.
+pub fn dhcp(octets: &[u8]) {
+    _ = black_box(dhcp::Message::parse(octets).map(|message| message.lease));
+    if let Some(message) = dhcpv6::Message::parse(octets) {
+        message.leases(&mut |_, length, _| assert!(length <= 128));
+    }
+}
+
+/// A GTP-C message of either version.
+pub fn gtpc(octets: &[u8]) {
+    _ = black_box(gtpv1c::Message::parse(octets).map(|message| message.teid));
+    if let Some((message, behind)) = gtpv2c::Message::parse(octets) {
+        assert!(behind.len() < octets.len() && message.control.len() <= 2);
+    }
+}
+
+/// Diameter messages and their framing in a stream.
+pub fn diameter(octets: &[u8]) {
+    frames(octets, diameter::frame);
+    if let Some(message) = diameter::Message::parse(octets) {
+        let walked: usize = message.avps.iter().map(|(_, data)| data.len()).sum();
+        assert!(walked <= octets.len());
     }
 }
 

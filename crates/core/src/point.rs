@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
-use crate::decode::{rtp, sip};
+use crate::decode::{ip, rtp, sip};
 use crate::error::Refusal;
 use crate::identifier::NumberingPlans;
+use crate::matching::watch::Watch;
 use crate::matching::{Index, Match, Resume, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
@@ -17,6 +18,7 @@ use crate::product::{
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
 use crate::session::call::Call;
+use crate::session::identity::Binding;
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 use crate::task::{Kind, Task};
 
@@ -36,6 +38,7 @@ impl Point {
             plans: config.numbering.clone(),
             counters: Counters::default(),
             out: VecDeque::new(),
+            watch: Watch::default(),
         };
         Self { head: config.head, config, sessions: Sessions::new(), release }
     }
@@ -49,6 +52,7 @@ impl Point {
             ));
         }
         let id = self.release.index.add(task, resume)?;
+        self.release.admitted(id);
         let task = self.release.index.task(id);
         Ok(Admission { id, liid: task.liid(), kind: task.kind(), recipients: task.recipients() })
     }
@@ -71,7 +75,10 @@ impl Point {
 
     /// The source has ended: sessions that are still open are closed and say so.
     pub fn finish(&mut self) {
-        self.contain(Sessions::finish);
+        self.contain(|sessions, release| {
+            sessions.finish(release);
+            release.targets_end();
+        });
     }
 
     /// The next piece of product.
@@ -125,6 +132,7 @@ struct Release {
     plans: NumberingPlans,
     counters: Counters,
     out: VecDeque<Product>,
+    watch: Watch,
 }
 
 impl Release {
@@ -364,10 +372,27 @@ impl Observer for Release {
                 event: "name",
                 via: Some(via.name()),
                 name: Some(Pii(name.to_ascii_lowercase().into())),
+                // Whose visit it was, where the network says who held the address.
+                parties: self.watch.who(flow.client.ip, seen.ts),
                 start: Some(flow.start),
                 ..addresses(seen)
             };
             self.iri(&flow.selection[at], kind, seen.ts, Service::Flow, facts);
+        }
+        for at in 0..flow.selection.len() {
+            let found = &flow.selection[at];
+            let is_live = (found.start()..found.end()).contains(&seen.ts);
+            if answer || !found.is_bound() || !is_live || self.index.suspended(found.task()) {
+                continue;
+            }
+            let facts = Facts {
+                event: "name",
+                via: Some(via.name()),
+                name: Some(Pii(name.to_ascii_lowercase().into())),
+                start: Some(found.selected()),
+                ..addresses(seen)
+            };
+            self.iri(&flow.selection[at], IriType::Continue, seen.ts, Service::Flow, facts);
         }
     }
 
@@ -379,6 +404,10 @@ impl Observer for Release {
             self.counters.count(Counter::FlowsUnselected);
         }
         for found in std::mem::take(&mut flow.selection) {
+            if found.is_bound() {
+                self.flow_ends(flow, &found, now, "flow_end");
+                continue;
+            }
             // A lookup is no session: its report stands alone.
             if flow.dns || self.index.suspended(found.task()) {
                 continue;
@@ -402,6 +431,22 @@ impl Observer for Release {
             };
             self.iri(&found, IriType::End, now.min(found.end()), Service::Flow, facts);
         }
+    }
+
+    fn bound(&mut self, binding: &Binding) {
+        self.binding_begins(binding);
+    }
+
+    fn unbound(&mut self, binding: &Binding, end: Option<Time>) {
+        self.binding_ends(binding, end);
+    }
+
+    fn flow_packet(&mut self, flow: &mut Flow, seen: &Seen<'_>, octets: u64) {
+        self.follow(flow, seen, octets);
+    }
+
+    fn ip_packet(&mut self, ip: &ip::Ip<'_>, octets: &[u8], ts: Time) {
+        self.access_packet(ip, octets, ts);
     }
 
     fn count(&mut self, what: Counter, n: u64) {
@@ -488,6 +533,9 @@ fn place(outer: &[u8], inner: &[u8]) -> (u32, u32) {
         (0, 0)
     }
 }
+
+#[path = "point_access.rs"]
+mod access;
 
 #[cfg(test)]
 #[path = "point_tests.rs"]

@@ -340,3 +340,6 @@ proptest! {
         prop_assert!(tap.told().is_empty());
     }
 }
+
+#[path = "point_access_tests.rs"]
+mod access;

@@ -39,7 +39,7 @@ fn party_fields() -> Fields {
 /// |---|---|---|
 /// | `liid`, `cin`, `sequence` | utf8, u32, u32 | the record's label, session and number (TS 102 232-1, 5.2) |
 /// | `iri_type` | utf8 | `BEGIN`, `END`, `CONTINUE`, `REPORT` |
-/// | `service`, `event` | utf8 | `call`, `message`, `flow`; what happened, in one word |
+/// | `service`, `event` | utf8 | `call`, `message`, `flow`, `access`; what happened, in one word |
 /// | `ts` | timestamp ns UTC | when |
 /// | `matched`, `target` | utf8, u16 | which field held the target, and its index in the warrant |
 /// | `criterion`, `form` | u16, utf8 | which criterion was met, by the `raw` or the `normalised` text |
@@ -52,6 +52,7 @@ fn party_fields() -> Fields {
 /// | `start`, `ringing`, `answer`, `end` | timestamp ns UTC | of the session so far |
 /// | `end_reason` | utf8 | `bye`, `cancel`, `failure`, `timeout`, `source_ended`, `evicted` |
 /// | `via`, `name` | utf8 | how a name or text was carried; the host name |
+/// | `address` | utf8 | the address or prefix that the network gave to the subscriber |
 /// | `packets`, `octets` | u64 | of a flow, both directions |
 /// | `parts`, `partial` | u8, bool | of a long message; whether parts are missing |
 pub fn iri_schema() -> Arc<Schema> {
@@ -87,6 +88,7 @@ pub fn iri_schema() -> Arc<Schema> {
             ("end_reason", text(), true),
             ("via", text(), true),
             ("name", text(), true),
+            ("address", text(), true),
             ("packets", DataType::UInt64, true),
             ("octets", DataType::UInt64, true),
             ("parts", DataType::UInt8, true),
@@ -229,6 +231,7 @@ impl Row for Iri {
             texts(facts().map(|f| f.end_reason.map(mandat_core::EndReason::name))),
             texts(facts().map(|f| f.via)),
             texts(facts().map(|f| f.name.as_ref().map(|n| &*n.0))),
+            texts(facts().map(|f| f.address.as_ref().map(|a| &*a.0))),
             Arc::new(facts().map(|f| f.packets).collect::<UInt64Array>()),
             Arc::new(facts().map(|f| f.octets).collect::<UInt64Array>()),
             Arc::new(facts().map(|f| f.parts).collect::<UInt8Array>()),

@@ -120,7 +120,7 @@ impl Recording {
         open.section.push(cc);
         open.to = open.to.max(cc.ts);
         match &cc.kind {
-            CcKind::Signal | CcKind::Text => self.tally(Lane::Signal, None).pending += 1,
+            CcKind::Signal | CcKind::Text | CcKind::Packet => self.tally(Lane::Signal, None).pending += 1,
             CcKind::Rtcp => self.tally(Lane::Rtcp, None).pending += 1,
             CcKind::Rtp(audio) => {
                 let late = self.listen(cc, audio);
@@ -343,7 +343,10 @@ impl Recording {
             closed: closed.is_some(),
             // A call whose end nobody saw may have gone on: its recording is not known to be whole.
             complete: closed.is_some_and(|c| {
-                let ended = matches!(c.end_reason, EndReason::Bye | EndReason::Cancel | EndReason::Failure);
+                let ended = matches!(
+                    c.end_reason,
+                    EndReason::Bye | EndReason::Cancel | EndReason::Failure | EndReason::Released
+                );
                 ended && c.signals <= signals.written && c.selected <= c.start
             }) && nothing_dropped
                 && all_there

@@ -25,6 +25,7 @@ class Service(StrEnum):
     CALL = "call"
     MESSAGE = "message"
     FLOW = "flow"
+    ACCESS = "access"
 
 
 class IndexRow(msgspec.Struct, frozen=True):

@@ -155,11 +155,12 @@ pub(crate) mod tests {
 
     #[test]
     fn an_ack_says_who_gets_which_address_for_how_long_and_on_which_line() {
-        let octets = message(5, [10, 0, 0, 9], 7, &[
-            (51, &[0, 0, 14, 16]),
-            (61, b"\x01\x02\0\0\0\0\x07"),
-            (82, b"\x01\x05eth 1\x02\x03abc"),
-        ]);
+        let octets = message(
+            5,
+            [10, 0, 0, 9],
+            7,
+            &[(51, &[0, 0, 14, 16]), (61, b"\x01\x02\0\0\0\0\x07"), (82, b"\x01\x05eth 1\x02\x03abc")],
+        );
         let ack = Message::parse(&octets).expect("DHCP");
         assert_eq!((ack.kind, ack.yiaddr, ack.lease), (Kind::Ack, Ipv4Addr::new(10, 0, 0, 9), Some(3600)));
         assert_eq!(ack.mac, Some([2, 0, 0, 0, 0, 7]));

@@ -165,7 +165,8 @@ pub(crate) mod tests {
         let address = option(5, &[&address.octets()[..], &lifetimes].concat());
         let prefix = option(26, &[&lifetimes[..], &[56], &prefix.octets()].concat());
         let duid = option(1, &[0, 3, 0, 1, 2, 0, 0, 0, 0, host]);
-        let leases = [option(3, &[&[0; 12][..], &address].concat()), option(25, &[&[0; 12][..], &prefix].concat())];
+        let leases =
+            [option(3, &[&[0; 12][..], &address].concat()), option(25, &[&[0; 12][..], &prefix].concat())];
         [&[kind, 1, 2, 3][..], &duid, &leases.concat()].concat()
     }
 

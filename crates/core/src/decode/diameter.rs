@@ -168,7 +168,8 @@ pub(crate) mod tests {
         let avps = avps.concat();
         let length = u32::try_from(avps.len() + HEADER).unwrap().to_be_bytes();
         let flags = if is_request { 0xc0 } else { 0x40 };
-        let head = [&[1][..], &length[1..], &[flags], &command.to_be_bytes()[1..], &16_777_238u32.to_be_bytes()];
+        let head =
+            [&[1][..], &length[1..], &[flags], &command.to_be_bytes()[1..], &16_777_238u32.to_be_bytes()];
         [&head.concat()[..], &hop_by_hop.to_be_bytes(), &[0; 4], &avps].concat()
     }
 

@@ -205,15 +205,18 @@ pub(crate) mod tests {
     fn a_response_says_which_addresses_and_under_which_identifiers() {
         let f_teid = [&[0x80 | 11][..], &[0, 0, 0, 9], &[192, 0, 2, 1]].concat();
         let paa = [&[3, 64][..], &[0x20, 1, 0x0d, 0xb8], &[0; 12], &[10, 0, 0, 4]].concat();
-        let octets = message(33, 5, 77, &[
-            element(2, &[16, 0]),
-            element(87, &f_teid),
-            element(79, &paa),
-            element(93, &element(73, &[5])),
-        ]);
+        let octets = message(
+            33,
+            5,
+            77,
+            &[element(2, &[16, 0]), element(87, &f_teid), element(79, &paa), element(93, &element(73, &[5]))],
+        );
         let (response, rest) = Message::parse(&octets).expect("GTPv2");
         assert!(rest.is_empty() && response.cause.is_some_and(is_accepted));
-        assert_eq!((response.kind, response.teid, response.sequence), (Kind::CreateSessionResponse, Some(5), 77));
+        assert_eq!(
+            (response.kind, response.teid, response.sequence),
+            (Kind::CreateSessionResponse, Some(5), 77)
+        );
         assert_eq!((response.ipv4, response.ebi), (Some(Ipv4Addr::new(10, 0, 0, 4)), Some(5)));
         assert_eq!(response.ipv6, Some(("2001:db8::".parse().unwrap(), 64)));
         assert!(response.control[0].is_serving() && response.control[0].teid == 9);

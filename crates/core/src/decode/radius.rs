@@ -245,17 +245,21 @@ pub(crate) mod tests {
 
     #[test]
     fn an_accounting_start_says_who_holds_which_addresses() {
-        let octets = packet(4, 1, &[
-            (40, &[0, 0, 0, 1]),
-            (44, b"s1"),
-            (1, b"user@isp.example"),
-            (31, b"33639980101"),
-            (26, b"\0\0\x28\xaf\x01\x11208011234567890"),
-            (8, &[10, 1, 2, 3]),
-            (97, &[0, 64, 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 1]),
-            (123, &[0, 56, 0x20, 1, 0x0d, 0xb8, 0, 2, 1]),
-            (41, &[0, 0, 0, 9]),
-        ]);
+        let octets = packet(
+            4,
+            1,
+            &[
+                (40, &[0, 0, 0, 1]),
+                (44, b"s1"),
+                (1, b"user@isp.example"),
+                (31, b"33639980101"),
+                (26, b"\0\0\x28\xaf\x01\x11208011234567890"),
+                (8, &[10, 1, 2, 3]),
+                (97, &[0, 64, 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 1]),
+                (123, &[0, 56, 0x20, 1, 0x0d, 0xb8, 0, 2, 1]),
+                (41, &[0, 0, 0, 9]),
+            ],
+        );
         let packet = Packet::parse(&octets).expect("RADIUS");
         let facts = packet.facts();
         assert!(packet.is_telling() && facts.is_3gpp);

@@ -30,6 +30,11 @@ impl Prefix {
         Self { ip, length: bits(ip) }
     }
 
+    /// The first address.
+    pub(crate) const fn ip(self) -> IpAddr {
+        self.ip
+    }
+
     pub(crate) const fn is_ipv4(self) -> bool {
         self.ip.is_ipv4()
     }
@@ -47,7 +52,11 @@ impl Prefix {
 
     /// `192.0.2.1`, `2001:db8::/56`.
     pub(crate) fn text(self) -> String {
-        if self.length == bits(self.ip) { self.ip.to_string() } else { format!("{}/{}", self.ip, self.length) }
+        if self.length == bits(self.ip) {
+            self.ip.to_string()
+        } else {
+            format!("{}/{}", self.ip, self.length)
+        }
     }
 
     /// Reads what [`Self::text`] writes. Bits set behind the prefix are a mistake, not a detail: `None`.

@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::number::{MAX_DIGITS, Number};
-use super::uri::Scheme;
 use super::subscriber::{self, Imsi};
+use super::uri::Scheme;
 use super::{Identity, Prefix, uri};
 
 /// TS 103 280, `InternationalE164`: fewer digits are no subscriber.
@@ -93,7 +93,9 @@ impl Target {
             }
             "telUri" if matches!(Scheme::of(value), Some((Scheme::Tel, _))) => uri::of_target(value)?,
             "sipUri" | "telUri" => return Err(TargetError::Malformed),
-            "imsi" => Imsi::from_digits(value.as_bytes()).map(Identity::Imsi).ok_or(TargetError::Malformed)?,
+            "imsi" => {
+                Imsi::from_digits(value.as_bytes()).map(Identity::Imsi).ok_or(TargetError::Malformed)?
+            }
             "nai" => subscriber::nai(value).map(Identity::Nai).ok_or(TargetError::Malformed)?,
             "macAddress" => subscriber::mac(value).map(Identity::Mac).ok_or(TargetError::Malformed)?,
             "ipv4Address" | "ipv6Address" | "ipv4Cidr" | "ipv6Cidr" => address(kind, value)?,

@@ -363,7 +363,8 @@ mod tests {
     #[test]
     fn connections_that_are_reset_at_once_leave_nothing_behind() {
         let (mut all, mut heard) = (Connections::default(), Closed::default());
-        let mut shared = Shared { calls: Calls::new(), messages: Messages::default(), identities: Identities::default() };
+        let mut shared =
+            Shared { calls: Calls::new(), messages: Messages::default(), identities: Identities::default() };
         let (syn, rst) = (tcp(true, false), tcp(false, true));
         let pairs = 2 * MAX_CONNECTIONS as u64 + 10;
         for _ in 0..pairs {
@@ -378,7 +379,8 @@ mod tests {
     #[test]
     fn a_later_connection_of_the_same_ends_lives_its_own_time() {
         let (mut all, mut heard) = (Connections::default(), Closed::default());
-        let mut shared = Shared { calls: Calls::new(), messages: Messages::default(), identities: Identities::default() };
+        let mut shared =
+            Shared { calls: Calls::new(), messages: Messages::default(), identities: Identities::default() };
         let at = |seconds| Time(0).plus_seconds(seconds);
         for (syn, seconds) in [(true, 0), (false, 1), (true, 2)] {
             all.segment(&ip(), &tcp(syn, !syn), None, at(seconds), &mut shared, &mut heard);

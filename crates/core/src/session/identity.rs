@@ -143,6 +143,7 @@ fn octets(ip: IpAddr) -> [u8; 16] {
 
 /// An address that is one subscriber's. Unspecified, multicast and broadcast addresses are nobody's.
 fn usable(ip: IpAddr) -> Option<Prefix> {
-    let is_nobodys = ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
+    let is_nobodys =
+        ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
     (!is_nobodys).then(|| Prefix::host(ip))
 }

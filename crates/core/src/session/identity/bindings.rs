@@ -93,7 +93,9 @@ impl Bindings {
             return;
         }
         if claim.is_all {
-            for id in claim.keys.iter().flat_map(|k| self.by_key.get(k)).flatten().copied().collect::<Vec<_>>() {
+            for id in
+                claim.keys.iter().flat_map(|k| self.by_key.get(k)).flatten().copied().collect::<Vec<_>>()
+            {
                 if self.all.get(&id).is_some_and(|b| !claim.addresses.contains(&b.address)) {
                     self.end(id, claim.start, out);
                 }
@@ -114,7 +116,8 @@ impl Bindings {
             let Some(held) = self.all.get(&id) else { continue };
             let has_key = held.keys.iter().any(|k| claim.keys.contains(k));
             let is_keyless = held.keys.is_empty() || claim.keys.is_empty();
-            let is_same = held.via == claim.via && (has_key || is_keyless && is_common(&held.who, &claim.who));
+            let is_same =
+                held.via == claim.via && (has_key || is_keyless && is_common(&held.who, &claim.who));
             if is_same && held.address == address {
                 renewed = Some(id);
             } else if held.via == claim.via && !is_same || contradict(&held.who, &claim.who) {
@@ -172,7 +175,8 @@ impl Bindings {
         }
         for key in &claim.keys {
             // The oldest makes room: a session that gathers addresses without end is no subscriber's.
-            let oldest = self.by_key.get(key).filter(|ids| ids.len() >= MAX_UNDER_KEY).and_then(|ids| ids.first());
+            let oldest =
+                self.by_key.get(key).filter(|ids| ids.len() >= MAX_UNDER_KEY).and_then(|ids| ids.first());
             if let Some(id) = oldest.copied() {
                 out.count(Counter::BindingsEvicted, 1);
                 self.end(id, claim.start, out);
@@ -213,7 +217,10 @@ impl Bindings {
             self.end(*id, at, out);
         }
         // RFC 2866, 5.5, and RFC 6733, 8.8: one identifier, one session.
-        if matches!(key.0, Via::Radius | Via::Diameter) && self.over.len() < MAX_OVER && self.over.insert(key.clone()) {
+        if matches!(key.0, Via::Radius | Via::Diameter)
+            && self.over.len() < MAX_OVER
+            && self.over.insert(key.clone())
+        {
             self.over_until.push(at.plus_seconds(OVER_SECONDS), key.clone());
         }
         !ids.is_empty()
@@ -230,7 +237,8 @@ impl Bindings {
     pub(super) fn release_without_key(&mut self, claim: &Claim, out: &mut impl Observer) {
         for address in &claim.addresses {
             for id in self.by_address.get(address).cloned().unwrap_or_default() {
-                let is_it = |b: &Binding| b.via == claim.via && b.keys.is_empty() && is_common(&b.who, &claim.who);
+                let is_it =
+                    |b: &Binding| b.via == claim.via && b.keys.is_empty() && is_common(&b.who, &claim.who);
                 if self.all.get(&id).is_some_and(is_it) {
                     self.end(id, claim.start, out);
                 }

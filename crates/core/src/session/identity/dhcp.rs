@@ -27,7 +27,9 @@ impl Identities {
         match message.kind {
             // An answer to DHCPINFORM has neither address nor lease.
             dhcp::Kind::Ack => {
-                let (Some(lease), Some(address)) = (message.lease, usable(message.yiaddr.into())) else { return true };
+                let (Some(lease), Some(address)) = (message.lease, usable(message.yiaddr.into())) else {
+                    return true;
+                };
                 let mut who = Who::new();
                 if let Some(mac) = message.mac {
                     push(&mut who, Role::MacAddress, &subscriber::mac_text(mac));

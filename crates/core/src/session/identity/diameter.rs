@@ -36,7 +36,8 @@ impl Identities {
         if !message.is_request {
             let asked = (Via::Diameter, seen.dst, seen.src, message.hop_by_hop);
             // RFC 6733, 7.1.2: 2xxx is success.
-            let is_success = message.avps.number(code::RESULT_CODE).is_some_and(|r| (2000..3000).contains(&r));
+            let is_success =
+                message.avps.number(code::RESULT_CODE).is_some_and(|r| (2000..3000).contains(&r));
             match self.pending.answer(&asked) {
                 Some(Then::Hold(mut claim, _)) if is_success => {
                     // In NASREQ it is the server that gives the address (RFC 7155, 4.4.10.5).

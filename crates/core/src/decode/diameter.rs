@@ -66,7 +66,7 @@ fn length(octets: &[u8]) -> Option<usize> {
     (version == 1
         && (HEADER..=MAX_MESSAGE).contains(&length)
         && length.is_multiple_of(4)
-        && flags & 0x0f == 0
+        && flags.trailing_zeros() >= 4
         && flags & 0xa0 != 0xa0
         && is_known)
         .then_some(length)

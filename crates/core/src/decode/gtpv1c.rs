@@ -141,10 +141,8 @@ impl<'a> Message<'a> {
         let v4 = |octets: &[u8]| <[u8; 4]>::try_from(octets).ok().map(Ipv4Addr::from);
         let v6 = |octets: &[u8]| <[u8; 16]>::try_from(octets).ok().map(Ipv6Addr::from);
         match (number, address.len()) {
-            (0x21, 4) => self.ipv4 = v4(address),
-            (0x57, 16) => self.ipv6 = v6(address),
-            (0x8d, 4) => self.ipv4 = v4(address),
-            (0x8d, 16) => self.ipv6 = v6(address),
+            (0x21 | 0x8d, 4) => self.ipv4 = v4(address),
+            (0x57 | 0x8d, 16) => self.ipv6 = v6(address),
             (0x8d, 20) => (self.ipv4, self.ipv6) = (v4(&address[..4]), v6(&address[4..])),
             _ => {}
         }

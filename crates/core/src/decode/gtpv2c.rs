@@ -203,7 +203,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_response_says_which_addresses_and_under_which_identifiers() {
-        let f_teid = [&[0x80 | 11][..], &[0, 0, 0, 9], &[192, 0, 2, 1]].concat();
+        let f_teid = [&[0x80 | 0x0b][..], &[0, 0, 0, 9], &[192, 0, 2, 1]].concat();
         let paa = [&[3, 64][..], &[0x20, 1, 0x0d, 0xb8], &[0; 12], &[10, 0, 0, 4]].concat();
         let octets = message(
             33,

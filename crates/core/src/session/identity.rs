@@ -114,7 +114,11 @@ fn push_nai(who: &mut Who, name: &[u8]) {
 /// Adds an identity made of arbitrary octets, in hexadecimal.
 fn push_hex(who: &mut Who, role: Role, octets: Option<&[u8]>) {
     let octets = octets.filter(|o| o.len() <= MAX_IDENTITY / 2).unwrap_or_default();
-    push(who, role, &octets.iter().map(|b| format!("{b:02x}")).collect::<String>());
+    let mut text = String::with_capacity(octets.len() * 2);
+    for half in octets.iter().flat_map(|b| [b >> 4, b & 15]) {
+        text.extend(char::from_digit(u32::from(half), 16));
+    }
+    push(who, role, &text);
 }
 
 /// Adds digits, which the caller has checked to be digits.

@@ -94,7 +94,7 @@ impl Bindings {
         }
         if claim.is_all {
             for id in
-                claim.keys.iter().flat_map(|k| self.by_key.get(k)).flatten().copied().collect::<Vec<_>>()
+                claim.keys.iter().filter_map(|k| self.by_key.get(k)).flatten().copied().collect::<Vec<_>>()
             {
                 if self.all.get(&id).is_some_and(|b| !claim.addresses.contains(&b.address)) {
                     self.end(id, claim.start, out);

@@ -53,7 +53,7 @@ impl Identities {
         }
         let asked = (Via::Diameter, seen.src, seen.dst, message.hop_by_hop);
         let then = match act(&message) {
-            Act::Hold => Some(Then::Hold(claim(message.avps, key, seen), None)),
+            Act::Hold => Some(Then::Hold(Box::new(claim(message.avps, key, seen)), None)),
             // The client tells of an end that has come (RFC 6733, 8.4): no answer makes it otherwise.
             Act::Release => {
                 self.bindings.release(&key, seen.ts, out);

@@ -60,7 +60,7 @@ impl Identities {
                 {
                     identities(&mut claim.who, None, Some(digits));
                 }
-                self.ask(asked, Then::Hold(claim, message.nsapi), seen, out);
+                self.ask(asked, Then::Hold(Box::new(claim), message.nsapi), seen, out);
             }
             CreateResponse if message.cause.is_some_and(gtpv1c::is_accepted) => {
                 let Some(Then::Hold(mut claim, nsapi)) = self.pending.answer(&answered) else { return };
@@ -69,7 +69,7 @@ impl Identities {
                 let gateway = message.control_address.unwrap_or(seen.src.ip);
                 let teid = message.control_teid.unwrap_or_default();
                 claim.keys.push(context(Via::GtpV1C, gateway, teid, nsapi));
-                self.hold(claim, seen, out);
+                self.hold(*claim, seen, out);
             }
             DeleteRequest => {
                 let key = context(Via::GtpV1C, seen.dst.ip, message.teid, message.nsapi);
@@ -99,7 +99,7 @@ impl Identities {
             CreateSessionRequest => {
                 let mut claim = empty(Via::GtpV2C, seen.ts);
                 identities(&mut claim.who, message.imsi, message.msisdn);
-                self.ask(asked, Then::Hold(claim, None), seen, out);
+                self.ask(asked, Then::Hold(Box::new(claim), None), seen, out);
             }
             CreateSessionResponse if is_accepted => {
                 let Some(Then::Hold(mut claim, _)) = self.pending.answer(&answered) else { return };
@@ -109,7 +109,7 @@ impl Identities {
                     let key = context(Via::GtpV2C, end.ip, end.teid, message.ebi);
                     claim.keys.push(if end.is_serving() { serving(&key) } else { key });
                 }
-                self.hold(claim, seen, out);
+                self.hold(*claim, seen, out);
             }
             DeleteSessionRequest => {
                 let Some(teid) = message.teid else { return };

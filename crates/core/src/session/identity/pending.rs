@@ -19,8 +19,9 @@ pub(super) type Asked = (Via, Endpoint, Endpoint, u32);
 
 /// What holds once the answer says yes.
 pub(super) enum Then {
-    /// The subscriber holds the addresses, and those that the answer adds; with the bearer, where the request alone names it.
-    Hold(Claim, Option<u8>),
+    /// The subscriber holds the addresses, and those that the answer adds; with the bearer, where the request alone
+    /// names it.
+    Hold(Box<Claim>, Option<u8>),
     /// The session is over.
     Release(Key),
     /// The bearer is over, whose context the answer names.

@@ -45,7 +45,7 @@ impl Identities {
         }
         let facts = packet.facts();
         let then = match packet.code {
-            Code::AccessRequest => Some(Then::Hold(claim(&facts, seen, seen.ts), None)),
+            Code::AccessRequest => Some(Then::Hold(Box::new(claim(&facts, seen, seen.ts)), None)),
             Code::DisconnectRequest => session_key(&facts, seen).map(Then::Release),
             _ => None,
         };
@@ -60,9 +60,8 @@ impl Identities {
     fn accounting(&mut self, facts: &Facts<'_>, seen: &Seen<'_>, out: &mut impl Observer) {
         let ts = seen.ts.plus_seconds(-i64::from(facts.delay.min(MAX_DELAY_SECONDS)));
         match facts.status {
-            Some(Status::Start) => self.bindings.hold(&claim(facts, seen, ts), out),
-            // It says that the session lives now. If its Start was not seen, more isn't known.
-            Some(Status::InterimUpdate) => self.bindings.hold(&claim(facts, seen, ts), out),
+            // An interim update says that the session lives. If its Start was not seen, more isn't known.
+            Some(Status::Start | Status::InterimUpdate) => self.bindings.hold(&claim(facts, seen, ts), out),
             Some(Status::Stop) => {
                 if let Some(key) = session_key(facts, seen) {
                     self.bindings.release(&key, ts, out);

@@ -269,7 +269,7 @@ fn a_gateway_that_deletes_ends_the_context_with_the_answer() {
 #[test]
 fn p59_a_pdn_connection_survives_a_change_of_serving_gateway() {
     use gtpv2c::tests::{element, message};
-    let serving = [&[0x80 | 11][..], &[0, 0, 0, 9], &[192, 0, 2, 20]].concat();
+    let serving = [&[0x80 | 0x0b][..], &[0, 0, 0, 9], &[192, 0, 2, 20]].concat();
     let mut lab = Lab::default();
     lab.ask(0, 2123, &message(32, 0, 1, &[element(1, &IMSI[1..])]));
     let paa = element(79, &[1, 10, 0, 0, 1]);

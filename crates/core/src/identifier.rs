@@ -5,6 +5,7 @@
 //! URI: an unread number is a miss that an operator can find, a guessed one is an interception of a stranger.
 
 mod domain;
+pub(crate) mod email;
 mod number;
 mod plan;
 mod prefix;
@@ -35,6 +36,8 @@ pub(crate) enum Identity {
     Mac([u8; 6]),
     /// An address that is always the target's. Parties of the traffic never are this.
     Address(Prefix),
+    /// A mail address in normal form.
+    Mail(Box<str>),
 }
 
 impl Identity {
@@ -42,7 +45,7 @@ impl Identity {
     pub(crate) fn text(&self) -> Box<str> {
         match self {
             Self::Number(number) => number.digits().as_str().into(),
-            Self::Uri(uri) | Self::Nai(uri) => uri.clone(),
+            Self::Uri(text) | Self::Mail(text) | Self::Nai(text) => text.clone(),
             Self::Imsi(imsi) => imsi.text().into(),
             Self::Mac(mac) => subscriber::mac_text(*mac).into(),
             Self::Address(prefix) => prefix.text().into(),
@@ -59,6 +62,7 @@ impl fmt::Debug for Identity {
             Self::Nai(_) => "Nai(«redacted»)",
             Self::Mac(_) => "Mac(«redacted»)",
             Self::Address(_) => "Address(«redacted»)",
+            Self::Mail(_) => "Mail(«redacted»)",
         })
     }
 }

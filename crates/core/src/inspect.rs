@@ -10,6 +10,7 @@ use crate::packet::{Endpoint, Packet, Seen, Time};
 use crate::product::{Encoding, EndReason, Role, Side};
 use crate::session::call::Call;
 use crate::session::identity::{Binding, Via};
+use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 
 /// Follows sessions and tells of all of them.
@@ -115,7 +116,7 @@ impl Observer for Teller {
         let transports: Vec<_> =
             [("udp", call.udp), ("tcp", call.tcp)].iter().filter(|t| t.1).map(|t| t.0).collect();
         self.out.push_back(json!({
-            "kind": "call", "call_id": call.call_id, "from": uri(Role::From), "to": uri(Role::To),
+            "kind": "call", "call_id": call.call_id.text(), "from": uri(Role::From), "to": uri(Role::To),
             "request_uri": uri(Role::RequestUri), "pai": asserted, "start": call.start.seconds(),
             "ringing": call.ringing.map(Time::seconds), "answer": call.answer.map(Time::seconds),
             "end": call.end.map(Time::seconds), "end_reason": call.end_reason.map(EndReason::name),
@@ -133,7 +134,7 @@ impl Observer for Teller {
             self.out.push_back(json!({
                 "kind": "stream", "src": s.src.ip.to_string(), "sport": s.src.port, "dst": s.dst.ip.to_string(),
                 "dport": s.dst.port, "ssrc": format!("{:#010x}", s.ssrc), "payload": payload, "packets": s.seen,
-                "lost": s.expected.saturating_sub(s.seen), "call_id": call.call_id,
+                "lost": s.expected.saturating_sub(s.seen), "call_id": call.call_id.text(),
             }));
         }
     }
@@ -154,6 +155,35 @@ impl Observer for Teller {
         self.out.push_back(json!({
             "kind": "name", "via": via.name(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
             "dst": address(seen.dst), "sport": seen.src.port, "dport": seen.dst.port,
+        }));
+    }
+
+    fn mail_command(&mut self, via: mail::Via, command: &'static str, argument: &[u8], seen: &Seen<'_>) {
+        let argument = String::from_utf8_lossy(argument);
+        // The address alone, as the truth beside the captures has it: without the standard's own keyword, in the
+        // standard's own spelling, and without parameters.
+        let address = ["FROM:", "TO:"].iter().find_map(|keyword| argument.strip_prefix(keyword));
+        let path = matches!(command, "MAIL" | "RCPT").then(|| address.unwrap_or(&argument).trim());
+        let parameter = path.map_or(&*argument, |p| p.split(char::is_whitespace).next().unwrap_or_default());
+        self.out.push_back(json!({
+            "kind": "mail", "via": via.name(), "command": command, "parameter": parameter, "ts": seen.ts.seconds(),
+            "src": seen.src.ip.to_string(), "dst": seen.dst.ip.to_string(),
+        }));
+    }
+
+    fn mail_login(&mut self, via: mail::Via, name: &str, ends: &Ends, seen: &Seen<'_>) {
+        self.out.push_back(json!({
+            "kind": "mail_login", "via": via.name(), "name": name, "ts": seen.ts.seconds(),
+            "src": ends.client.ip.to_string(), "dst": ends.server.ip.to_string(),
+        }));
+    }
+
+    fn mail_message(&mut self, item: &mut Item) {
+        let (header, seen) = (&item.header, item.seen(&[]));
+        self.out.push_back(json!({
+            "kind": "mail", "via": item.via.name(), "message_id": header.message_id, "from": header.from,
+            "to": header.to, "subject": header.subject, "ts": item.last.seconds(), "octets": item.octets,
+            "partial": item.partial, "src": seen.src.ip.to_string(), "dst": seen.dst.ip.to_string(),
         }));
     }
 

@@ -418,6 +418,11 @@ impl Warrant {
                         "an intercept warrant needs at least one target; without one it would select everybody",
                     );
                 }
+                if matches!(criteria, Criteria::Keywords(_)) && targets.iter().any(Target::is_mail) {
+                    return refuse(
+                        "a keyword beside a mail address: keywords are looked for in texts, so it would select nothing",
+                    );
+                }
                 if matches!(criteria, Criteria::Domains(_)) {
                     return refuse(
                         "a domain criterion beside telephone targets: internet flows carry no number, so it would select nobody",

@@ -16,6 +16,7 @@ pub(crate) mod gtpv2c;
 pub(crate) mod http;
 pub(crate) mod ip;
 pub(crate) mod link;
+pub(crate) mod mail;
 pub(crate) mod name;
 pub(crate) mod quic;
 pub(crate) mod radius;
@@ -28,6 +29,7 @@ pub(crate) mod sms;
 pub(crate) mod tbcd;
 pub(crate) mod tls;
 pub(crate) mod transport;
+pub(crate) mod tunnel;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use memchr::{memchr, memchr_iter};
 use smallvec::SmallVec;
 
+use super::sip::{self, trim};
 use crate::packet::Endpoint;
 
 /// Most media descriptions read. Offers with audio, video, text, image and message have five; RFC 9143 bundles of
@@ -90,7 +91,7 @@ impl<'a> Session<'a> {
         let (mut connection, mut direction) = (None, Direction::SendRecv);
         let mut start = 0;
         for end in memchr_iter(b'\n', octets).chain([octets.len()]) {
-            let line = octets.get(start..end).unwrap_or_default().trim_ascii();
+            let line = trim(octets.get(start..end).unwrap_or_default());
             start = end + 1;
             let [kind, b'=', value @ ..] = line else { continue };
             if *kind == b'm' {
@@ -126,11 +127,10 @@ impl<'a> Session<'a> {
 fn media_line<'a>(value: &'a [u8], media: &mut Media<'a>) -> bool {
     let mut fields = value.split(|b| *b == b' ').filter(|f| !f.is_empty());
     media.media = fields.next().unwrap_or_default();
-    let port = fields.next().unwrap_or_default();
-    let digits = memchr(b'/', port).unwrap_or(port.len());
-    media.port = parse(port.get(..digits).unwrap_or_default()).unwrap_or(0);
+    let port = fields.next().unwrap_or_default().split(|b| *b == b'/').next().unwrap_or_default();
+    media.port = number(port).unwrap_or(0);
     media.proto = fields.next().unwrap_or_default();
-    for payload_type in fields.filter_map(parse::<u8>).filter(|pt| *pt < 128) {
+    for payload_type in fields.filter_map(number::<u8>).filter(|pt| *pt < 128) {
         if media.formats.len() == MAX_FORMATS {
             return true;
         }
@@ -141,28 +141,25 @@ fn media_line<'a>(value: &'a [u8], media: &mut Media<'a>) -> bool {
 
 /// An `a=` line of a media description. Says whether something was left out.
 fn attribute<'a>(value: &'a [u8], media: &mut Media<'a>) -> bool {
-    let name_end = memchr(b':', value).unwrap_or(value.len());
-    let (name, rest) = value.split_at(name_end);
-    let rest = rest.get(1..).unwrap_or_default().trim_ascii();
-    match name {
-        b"rtpmap" => {
+    match value {
+        [b'r', b't', b'p', b'm', b'a', b'p', b':', rest @ ..] => {
             if media.rtpmap.len() == MAX_FORMATS {
                 return true;
             }
-            media.rtpmap.extend(rtpmap(rest));
+            media.rtpmap.extend(rtpmap(trim(rest)));
         }
-        b"rtcp" => {
-            let mut fields = rest.splitn(2, |b| *b == b' ');
-            if let Some(port) = fields.next().and_then(parse) {
+        b"rtcp-mux" => media.rtcp_mux = true,
+        [b'r', b't', b'c', b'p', b':', rest @ ..] => {
+            let mut fields = trim(rest).splitn(2, |b| *b == b' ');
+            if let Some(port) = fields.next().and_then(number) {
                 media.rtcp = Some((port, fields.next().and_then(address_of)));
             }
         }
-        b"rtcp-mux" => media.rtcp_mux = true,
-        b"candidate" => {
+        [b'c', b'a', b'n', b'd', b'i', b'd', b'a', b't', b'e', b':', rest @ ..] => {
             if media.candidates.len() == MAX_CANDIDATES {
                 return true;
             }
-            media.candidates.extend(candidate(rest));
+            media.candidates.extend(candidate(trim(rest)));
         }
         _ => media.direction = direction_of(value).unwrap_or(media.direction),
     }
@@ -181,11 +178,12 @@ fn direction_of(attribute: &[u8]) -> Option<Direction> {
 
 /// `97 AMR-WB/16000/1`.
 fn rtpmap(value: &[u8]) -> Option<RtpMap<'_>> {
-    let (payload_type, rest) = value.split_at(memchr(b' ', value)?);
-    let mut fields = rest.trim_ascii().split(|b| *b == b'/');
-    let (encoding, clock) = (fields.next()?, fields.next().and_then(parse));
+    // These fields have a few octets each: too few for a vector search to pay.
+    let (payload_type, rest) = value.split_at(value.iter().position(|b| *b == b' ')?);
+    let mut fields = trim(rest).split(|b| *b == b'/');
+    let (encoding, clock) = (fields.next()?, fields.next().and_then(number));
     Some(RtpMap {
-        payload_type: parse(payload_type).filter(|pt| *pt < 128)?,
+        payload_type: number(payload_type).filter(|pt| *pt < 128)?,
         encoding,
         clock: clock.unwrap_or(8000),
     })
@@ -207,16 +205,17 @@ fn candidate(value: &[u8]) -> Option<(u8, Endpoint)> {
     let (component, transport, _) = (fields.next()?, fields.next()?, fields.next()?);
     let (address, port) = (fields.next()?, fields.next()?);
     transport.eq_ignore_ascii_case(b"udp").then_some(())?;
-    Some((parse(component)?, Endpoint { ip: parse_ip(address)?, port: parse(port)? }))
+    Some((number(component)?, Endpoint { ip: parse_ip(address)?, port: number(port)? }))
 }
 
 /// One address has one spelling: mapped IPv4 becomes IPv4, as [`Endpoint`] asks.
 fn parse_ip(text: &[u8]) -> Option<IpAddr> {
-    parse::<IpAddr>(text).map(|ip| ip.to_canonical())
+    std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
-fn parse<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
-    std::str::from_utf8(text).ok()?.trim().parse().ok()
+/// A decimal number that fits, white space around it or not.
+fn number<T: TryFrom<u32>>(text: &[u8]) -> Option<T> {
+    sip::number(trim(text)).and_then(|n| n.try_into().ok())
 }
 
 /// Payload types that have a meaning without `a=rtpmap` (RFC 3551, tables 4 and 5): encoding and RTP clock.

@@ -155,7 +155,7 @@ fn start_line(octets: &[u8]) -> Option<(Start<'_>, &[u8])> {
     let end = memchr(b'\n', octets.get(..MAX_START_LINE).unwrap_or(octets))?;
     let (line, rest) = (trim_end(octets.get(..end)?), octets.get(end + 1..)?);
     if let Some((version, rest_of_line)) = line.split_at_checked(8)
-        && version.eq_ignore_ascii_case(b"SIP/2.0 ")
+        && is_version(version, *b"SIP/2.0 ")
     {
         let digits = rest_of_line.get(..3)?;
         let reason = match rest_of_line.get(3..)? {
@@ -169,21 +169,40 @@ fn start_line(octets: &[u8]) -> Option<(Start<'_>, &[u8])> {
             .then_some((Start::Response { status: u16::try_from(status).ok()?, reason }, rest));
     }
     let (request, version) = line.split_at_checked(line.len().checked_sub(8)?)?;
-    if !version.eq_ignore_ascii_case(b" SIP/2.0") {
+    if !is_version(version, *b" SIP/2.0") {
         return None;
     }
-    let space = memchr(b' ', request)?;
+    // No method is long enough for a vector search to pay.
+    let space = request.iter().position(|b| *b == b' ')?;
     let (token, uri) = (request.get(..space)?, trim(request.get(space..)?));
-    if uri.is_empty() || !token.iter().copied().all(is_token) {
+    let method = Method::parse(token);
+    if uri.is_empty() || (method == Method::Other && !token.iter().copied().all(is_token)) {
         return None;
     }
-    Some((Start::Request { method: Method::parse(token), uri }, rest))
+    Some((Start::Request { method, uri }, rest))
+}
+
+/// The version is compared without case (RFC 3261, 7.1), but hardly anybody writes it in small letters.
+#[inline]
+fn is_version(octets: &[u8], version: [u8; 8]) -> bool {
+    *octets == version || octets.eq_ignore_ascii_case(&version)
 }
 
 /// `token` of RFC 3261, 25.1.
-const fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(octet, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+#[inline]
+fn is_token(octet: u8) -> bool {
+    /// Looked up, as each message asks for some dozens.
+    const TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut octet: u8 = 0;
+        while octet < 128 {
+            table[octet as usize] = octet.is_ascii_alphanumeric()
+                || matches!(octet, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+            octet += 1;
+        }
+        table
+    };
+    TOKEN[usize::from(octet)]
 }
 
 /// White space, including the line ends of a folded value.
@@ -191,18 +210,28 @@ const fn is_space(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-fn trim(value: &[u8]) -> &[u8] {
-    let start = value.iter().take_while(|b| is_space(**b)).count();
-    trim_end(value.get(start..).unwrap_or_default())
+#[inline]
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = value
+        && is_space(*first)
+    {
+        value = rest;
+    }
+    trim_end(value)
 }
 
-fn trim_end(value: &[u8]) -> &[u8] {
-    let n = value.iter().rev().take_while(|b| is_space(**b)).count();
-    value.get(..value.len() - n).unwrap_or_default()
+#[inline]
+fn trim_end(mut value: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = value
+        && is_space(*last)
+    {
+        value = rest;
+    }
+    value
 }
 
 /// A decimal number of digits alone that fits.
-fn number(digits: &[u8]) -> Option<u32> {
+pub(crate) fn number(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() {
         return None;
     }
@@ -225,6 +254,39 @@ enum Header {
 }
 
 impl Header {
+    /// Takes a header line apart; `None` for headers that we don't read.
+    #[inline]
+    fn of_line(line: &[u8]) -> Option<(Self, &[u8])> {
+        // Most lines are told by the spelling of RFC 3261 itself, without looking for the colon.
+        let told = match line.first()? {
+            b'V' => line.strip_prefix(b"Via:").map(|value| (Self::Via, value)),
+            b'F' => line.strip_prefix(b"From:").map(|value| (Self::Identity(Role::From), value)),
+            b'T' => line.strip_prefix(b"To:").map(|value| (Self::Identity(Role::To), value)),
+            b'C' => match line.get(1)? {
+                b'a' => line.strip_prefix(b"Call-ID:").map(|value| (Self::CallId, value)),
+                b'S' => line.strip_prefix(b"CSeq:").map(|value| (Self::CSeq, value)),
+                b'o' if line.starts_with(b"Contact:") => return None,
+                b'o' => line
+                    .strip_prefix(b"Content-Length:")
+                    .map(|value| (Self::ContentLength, value))
+                    .or_else(|| line.strip_prefix(b"Content-Type:").map(|value| (Self::ContentType, value))),
+                _ => None,
+            },
+            b'P' => line
+                .strip_prefix(b"P-Asserted-Identity:")
+                .map(|value| (Self::Identity(Role::PAssertedIdentity), value)),
+            // Allow, Max-Forwards, Supported, User-Agent: no header that we read begins like them.
+            b'A' | b'M' | b'S' | b'U' => return None,
+            _ => None,
+        };
+        if told.is_some() {
+            return told;
+        }
+        let colon = memchr(b':', line)?;
+        let (name, value) = line.split_at(colon);
+        Some((Self::of(trim_end(name))?, value.get(1..)?))
+    }
+
     /// By full or compact name (RFC 3261, 7.3.3). The compact names that others have registered since (a, b, d, j, k,
     /// n, o, r, s, u, x, y) all stand for headers that we don't read, so they fall through.
     #[inline]
@@ -268,14 +330,8 @@ fn headers<'a>(octets: &'a [u8], mut each: impl FnMut(Header, &'a [u8])) -> Opti
             end = memchr(b'\n', rest.get(end + 1..)?).map_or(rest.len(), |n| end + 1 + n);
         }
         let line = rest.get(..end)?;
-        // Only names that begin like one of ours are looked at.
-        if matches!(
-            line.first().map(|b| b | 0x20),
-            Some(b'c'..=b'f' | b'h' | b'i' | b'l' | b'p' | b'r' | b't' | b'v')
-        ) && let Some(colon) = memchr(b':', line)
-            && let Some(header) = Header::of(trim_end(line.get(..colon)?))
-        {
-            each(header, trim(line.get(colon + 1..)?));
+        if let Some((header, value)) = Header::of_line(line) {
+            each(header, trim(value));
         }
         rest = rest.get(end + 1..)?;
     }

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::number::{MAX_DIGITS, Number};
 use super::subscriber::{self, Imsi};
 use super::uri::Scheme;
-use super::{Identity, Prefix, uri};
+use super::{Identity, Prefix, email, uri};
 
 /// TS 103 280, `InternationalE164`: fewer digits are no subscriber.
 const MIN_TARGET_DIGITS: usize = 7;
@@ -42,7 +42,6 @@ pub(crate) enum TargetError {
 const MOBILE: &str = "the point reads no mobile signalling that carries it";
 const ADDRESS: &str = "give the address without a port: a port names no subscriber";
 const PORT: &str = "a port names no subscriber";
-const MAIL: &str = "the point reads no mail";
 const TUNNEL: &str = "the point reads no tunnel or link identifiers";
 const IMS: &str = "give the sipUri or telUri of the subscriber instead";
 
@@ -63,8 +62,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("tcpPortRange", PORT),
     ("udpPort", PORT),
     ("udpPortRange", PORT),
-    ("emailAddress", MAIL),
-    ("internationalizedEmailAddress", MAIL),
+    ("internationalizedEmailAddress", "give it as emailAddress, which takes any letters"),
     ("gtpuTunnelId", TUNNEL),
     ("vlanId", TUNNEL),
     ("h323Uri", "the point reads no H.323"),
@@ -92,6 +90,7 @@ impl Target {
                 uri::of_target(value)?
             }
             "telUri" if matches!(Scheme::of(value), Some((Scheme::Tel, _))) => uri::of_target(value)?,
+            "emailAddress" => email::of_target(value)?,
             "sipUri" | "telUri" => return Err(TargetError::Malformed),
             "imsi" => {
                 Imsi::from_digits(value.as_bytes()).map(Identity::Imsi).ok_or(TargetError::Malformed)?
@@ -112,6 +111,11 @@ impl Target {
             return Err(TargetError::NotInternational);
         }
         Ok(Self(identity))
+    }
+
+    /// Whether it is a mail address.
+    pub(crate) const fn is_mail(&self) -> bool {
+        matches!(self.0, Identity::Mail(_))
     }
 
     /// What parties are compared with.
@@ -169,6 +173,11 @@ mod tests {
             ("sipUri", "sip:anonymous@anonymous.invalid", Nobody),
             ("sipUri", "sip:0612345678@op.example", NotInternational),
             ("sipUri", "alice@example.com", Malformed),
+            ("emailAddress", "Alice <alice@example.com>", Malformed),
+            ("emailAddress", "mailto:alice@example.com", Malformed),
+            ("emailAddress", "*@example.com", Malformed),
+            ("emailAddress", "example.com", Malformed),
+            ("emailAddress", "@example.com", NoUser),
             ("telUri", "tel:0612345678;phone-context=+33", NotInternational),
             ("telUri", "tel:112", NotInternational),
             ("e164number", "+33612345678", UnknownKind),

@@ -4,6 +4,7 @@
 use hashbrown::HashMap;
 
 use super::expiry::Expiry;
+use super::mail::{Joined, Progress};
 use super::tcp::{Direction, Reader};
 use super::web::WebStream;
 use super::{Flow, NameVia, Observer, Shared};
@@ -38,6 +39,7 @@ enum Protocol {
     Diameter,
     Dns,
     Web(WebStream),
+    Mail,
     /// Nothing that we read, or nothing more that we need.
     Ignored,
 }
@@ -48,6 +50,7 @@ struct Connection {
     flow: Flow,
     directions: [Direction; 2],
     protocols: [Protocol; 2],
+    mail: Joined,
 }
 
 /// The two ends, the lower first.
@@ -61,6 +64,8 @@ pub(crate) struct Connections {
     expiry: Expiry<(Key, u64)>,
     next_serial: u64,
     buffered: usize,
+    /// Octets that mail sessions hold.
+    mail: usize,
 }
 
 impl Connections {
@@ -102,8 +107,13 @@ impl Connections {
         let before = direction.buffered();
         if tcp.syn {
             connection.protocols[side] = Protocol::Undecided;
+            if !tcp.ack_set {
+                connection.mail.close(&seen, &mut self.mail, out);
+                connection.mail = Joined::default();
+            }
         }
-        let mut feed = Feed { protocol: &mut connection.protocols[side], flow, seen, shared, out };
+        let (protocol, mail) = (&mut connection.protocols[side], &mut connection.mail);
+        let mut feed = Feed { protocol, mail, mail_held: &mut self.mail, flow, seen, shared, out };
         direction.accept(tcp.seq, tcp.syn, tcp.payload, ts, &mut feed);
         self.buffered = (self.buffered + direction.buffered()).saturating_sub(before);
         if self.buffered > MAX_BUFFERED {
@@ -144,8 +154,13 @@ impl Connections {
         let serial = self.next_serial;
         self.next_serial += 1;
         self.expiry.push(seen.ts.plus_seconds(IDLE_SECONDS), (key, serial));
-        let connection =
-            Connection { serial, flow, directions: Default::default(), protocols: Default::default() };
+        let connection = Connection {
+            serial,
+            flow,
+            directions: Default::default(),
+            protocols: Default::default(),
+            mail: Joined::default(),
+        };
         self.table.insert(key, connection);
     }
 
@@ -183,9 +198,14 @@ impl Connections {
             let (src, dst) = if side == 0 { *key } else { (key.1, key.0) };
             let ts = connection.flow.last;
             let seen = Seen { ts, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
-            let protocol = &mut connection.protocols[side];
-            direction.flush(&mut Feed { protocol, flow: &mut connection.flow, seen, shared, out });
+            let (protocol, mail) = (&mut connection.protocols[side], &mut connection.mail);
+            let flow = &mut connection.flow;
+            let mail_held = &mut self.mail;
+            direction.flush(&mut Feed { protocol, mail, mail_held, flow, seen, shared, out });
         }
+        let Flow { last: ts, client: src, server: dst, .. } = connection.flow;
+        let seen = Seen { ts, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
+        connection.mail.close(&seen, &mut self.mail, out);
         out.flow_closed(&mut connection.flow, now);
     }
 }
@@ -193,6 +213,9 @@ impl Connections {
 /// Gives the octets of one direction to the reader of its protocol.
 struct Feed<'a, 'p, O> {
     protocol: &'a mut Protocol,
+    mail: &'a mut Joined,
+    /// Octets that all mail sessions hold.
+    mail_held: &'a mut usize,
     flow: &'a mut Flow,
     /// The packet at hand.
     seen: Seen<'p>,
@@ -222,6 +245,19 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
             }
             return used;
         }
+        if let Protocol::Mail = self.protocol {
+            return match self.mail.data(octets, &self.seen, self.mail_held, self.out) {
+                Progress::Used(used) => used,
+                Progress::Hidden(used) => {
+                    *self.protocol = Protocol::Web(WebStream::new());
+                    used + self.data(&octets[used..], false)
+                }
+                Progress::Ignore => {
+                    *self.protocol = Protocol::Ignored;
+                    octets.len()
+                }
+            };
+        }
         let mut at = 0;
         while at < octets.len() {
             let rest = &octets[at..];
@@ -230,7 +266,9 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
                 Protocol::Smpp => smpp::frame(rest),
                 Protocol::Diameter => diameter::frame(rest),
                 Protocol::Dns => dns::frame(rest),
-                Protocol::Undecided | Protocol::Web(_) | Protocol::Ignored => return octets.len(),
+                Protocol::Undecided | Protocol::Web(_) | Protocol::Mail | Protocol::Ignored => {
+                    return octets.len();
+                }
             };
             match framing {
                 Framing::Message(length) => {
@@ -260,6 +298,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
     fn gap(&mut self) {
         match self.protocol {
             Protocol::Web(web) => web.gap(),
+            Protocol::Mail => self.mail.gap(&self.seen, self.mail_held, self.out),
             Protocol::Smpp | Protocol::Diameter | Protocol::Dns => *self.protocol = Protocol::Undecided,
             // SIP finds its next message by itself; the others have nothing to find.
             Protocol::Sip | Protocol::Undecided | Protocol::Ignored => {}
@@ -277,7 +316,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
 
 impl<O: Observer> Feed<'_, '_, O> {
     /// Which protocol begins with these octets; `None` while there are too few to tell.
-    fn decide(&self, octets: &[u8]) -> Option<Protocol> {
+    fn decide(&mut self, octets: &[u8]) -> Option<Protocol> {
         if self.flow.dns {
             return Some(Protocol::Dns);
         }
@@ -292,6 +331,14 @@ impl<O: Observer> Feed<'_, '_, O> {
         }
         if diameter::looks_like_diameter(octets) {
             return Some(Protocol::Diameter);
+        }
+        // A whole line tells mail; until it has come, others may be told by less.
+        if let Some(&first) = told.first() {
+            match self.mail.tells(told, &self.seen) {
+                Some(true) => return Some(Protocol::Mail),
+                None if first.is_ascii_graphic() => return None,
+                None | Some(false) => {}
+            }
         }
         // A TLS record tells itself by its first octet; the rest needs a few more.
         let enough =
@@ -318,7 +365,7 @@ impl<O: Observer> Feed<'_, '_, O> {
                 let unreadable = found.map_or(0, |f| u64::from(f.unreadable) + u64::from(f.cut));
                 out.count(Counter::NamesUnreadable, unreadable);
             }
-            Protocol::Undecided | Protocol::Web(_) | Protocol::Ignored => {}
+            Protocol::Undecided | Protocol::Web(_) | Protocol::Mail | Protocol::Ignored => {}
         }
     }
 }

@@ -4,15 +4,17 @@
 //! told to an [`Observer`]: the point (which matches and releases), or the development tool `inspect` (which prints).
 
 pub(crate) mod call;
+mod clock;
 mod connection;
 mod datagram;
 mod demux;
 mod expiry;
-mod fragments;
+pub(crate) mod fragments;
 pub(crate) mod identity;
+pub(crate) mod mail;
 pub(crate) mod message;
 pub(crate) mod quic;
-mod tcp;
+pub(crate) mod tcp;
 pub(crate) mod web;
 
 pub(crate) use demux::Sessions;
@@ -132,6 +134,18 @@ pub(crate) trait Observer {
     fn text(&mut self, text: &Text<'_>, seen: &Seen<'_>);
     /// A host name was seen in `flow`: as it stood on the wire, without final dot.
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
+    /// A command of a mail session that names somebody, or that hides what follows. For the development tool.
+    fn mail_command(&mut self, _: mail::Via, _command: &'static str, _argument: &[u8], _: &Seen<'_>) {}
+    /// A mail server has accepted a user.
+    fn mail_login(&mut self, _: mail::Via, _name: &str, _: &mail::Ends, _: &Seen<'_>) {}
+    /// The envelope and header of a message are known. Whether its content is to be kept.
+    fn mail_header(&mut self, _: &mut mail::Item) -> bool {
+        false
+    }
+    /// A message is whole, or nothing more of it will come.
+    fn mail_message(&mut self, _: &mut mail::Item) {}
+    /// The server has answered a whole message, or will not.
+    fn mail_closed(&mut self, _: &mut mail::Item) {}
     /// The flow has ended, or was forgotten.
     fn flow_closed(&mut self, flow: &mut Flow, now: Time);
     /// A subscriber holds an address: from now on, longer than was known, or by more identities.

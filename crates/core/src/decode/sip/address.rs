@@ -6,6 +6,18 @@ use super::trim;
 
 /// The tag of From or To (RFC 3261, 19.3); empty when there is none.
 pub(super) fn tag(value: &[u8]) -> &[u8] {
+    // What nearly every implementation writes: brackets, and behind them the tag alone or nothing.
+    match value {
+        [b'<', .., b'>'] if memchr(b'>', value) == Some(value.len() - 1) => return b"",
+        _ => {}
+    }
+    if let Some(at) = memrchr(b';', value)
+        && let (before, [b';', b't', b'a', b'g', b'=', found @ ..]) = value.split_at(at)
+        && before.last() == Some(&b'>')
+        && found.iter().copied().all(super::is_token)
+    {
+        return found;
+    }
     let parameters = split(value).1;
     // It stands first in what nearly every implementation writes.
     let first = parameters.strip_prefix(b">").unwrap_or(parameters);

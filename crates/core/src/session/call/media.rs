@@ -47,7 +47,7 @@ impl From<Endpoint> for Address {
 /// What one side said it receives at one address.
 pub(super) struct Section {
     pub(super) side: Side,
-    codecs: SmallVec<[Codec; 2]>,
+    codecs: SmallVec<[Codec; 4]>,
 }
 
 /// One payload type of one section: dynamic ones only, RFC 3551 has the others.

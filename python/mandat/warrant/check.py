@@ -88,7 +88,7 @@ def before_decoding(value: Any) -> None:
                 "target_not_honoured",
                 f"targets of type {kind} can't be honoured by this point",
                 where=f"$.targets[{number}].type",
-                advice="Name the person by e164Number, sipUri, telUri, emailAddress, imsi, nai, macAddress or an address.",
+                advice="Name a number, sipUri, telUri, emailAddress, imsi, nai, macAddress or IP address.",
             )
 
 

@@ -83,6 +83,26 @@ counters! {
     MediaUnselected => "drop.media_unselected",
     /// Signalling messages of a call that no task selects: dropped in the core.
     SignalUnselected => "drop.signal_unselected",
+    /// SCTP packets seen.
+    Sctp => "sctp.packets",
+    /// SCTP chunks that came before.
+    SctpRepeated => "sctp.repeated",
+    /// SCTP messages of no protocol that we read.
+    SctpOther => "drop.sctp_other",
+    /// Pieces of SCTP messages thrown away: the others never came, or there was no room.
+    SctpPiecesDropped => "drop.sctp_pieces",
+    /// SCTP associations forgotten because the table was full.
+    SctpEvicted => "drop.sctp_evicted",
+    /// Adaptation layer messages that could not be read.
+    Ss7Malformed => "ss7.malformed",
+    /// SS7 messages that concern neither call nor text, or could not be read.
+    Ss7Other => "drop.ss7_other",
+    /// ISUP and BICC messages read.
+    Isup => "isup.messages",
+    /// SCCP connectionless messages read.
+    Sccp => "sccp.messages",
+    /// Segmented SCCP messages given up: a segment never came, or there was no room.
+    SccpSegmentsDropped => "drop.sccp_segments",
     /// Text messages read.
     Messages => "messages",
     /// Text messages that no task selects: dropped in the core.
@@ -97,6 +117,12 @@ counters! {
     MessagesEvicted => "drop.messages_evicted",
     /// Parts of long messages forgotten because their other parts never came.
     PartsDropped => "drop.message_parts",
+    /// Delivery receipts and acknowledgements: they tell of a message and are none.
+    Receipts => "messages.receipts",
+    /// Receipts of a message that was not seen, or was forgotten.
+    ReceiptsUnlinked => "messages.receipts_unlinked",
+    /// Messages forgotten while a receipt of them could still come, because there were too many.
+    ReceiptsForgotten => "drop.receipts_awaited",
     /// Flows (conversations of two transport addresses) begun.
     Flows => "flows",
     /// Flows whose name was seen.

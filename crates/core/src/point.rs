@@ -9,20 +9,19 @@ use crate::counters::{Counter, Counters};
 use crate::decode::{ip, rtp, sip};
 use crate::error::Refusal;
 use crate::identifier::NumberingPlans;
-use crate::matching::Selection;
 use crate::matching::watch::Watch;
-use crate::matching::{Index, Match, Resume, TaskState, Unselected};
+use crate::matching::{Index, Match, Resume, Selection, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
-    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Party, Product, Role, Service,
-    Side, StreamReport, TaskId,
+    Audio, CallClosed, CallRecord, Carrier, Cc, CcKind, EndReason, Facts, Iri, IriType, Party, Product, Role,
+    Service, Side, StreamReport, TaskId,
 };
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
-use crate::session::call::Call;
+use crate::session::call::{Call, Signalling};
 use crate::session::identity::Binding;
 use crate::session::mail::{self, Ends, Item};
-use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
+use crate::session::{Change, Flow, NameVia, Observer, Receipt, Sessions, Text};
 use crate::task::{Kind, Task};
 
 /// The one part that sees all traffic and lets out only product.
@@ -43,6 +42,7 @@ impl Point {
             copies: Copies::default(),
             out: VecDeque::new(),
             watch: Watch::default(),
+            last_text: Selection::new(),
         };
         Self { head: config.head, config, sessions: Sessions::new(), release }
     }
@@ -138,6 +138,8 @@ struct Release {
     copies: Copies,
     out: VecDeque<Product>,
     watch: Watch,
+    /// The matches of the last text.
+    last_text: Selection,
 }
 
 impl Release {
@@ -172,6 +174,47 @@ impl Release {
         self.index.state_mut(found.task()).cc += 1;
         self.counters.count(Counter::Cc);
         self.out.push_back(Product::Cc(Box::new(Cc::new(found, seen, kind))));
+    }
+
+    /// A signalling message of a call; `kind` is what its octets are as content.
+    fn signalled(&mut self, call: &mut Call, change: Change, kind: &CcKind, seen: &Seen<'_>) {
+        self.lapse(call, seen.ts);
+        let before = call.selection.len();
+        let begun = match (change, call.signalling) {
+            (Change::Begin, Signalling::Sip) => "invite",
+            (Change::Begin, Signalling::Isup | Signalling::Bicc) => "initial_address",
+            _ => "selected",
+        };
+        self.select(call, seen, begun);
+        if call.selection.is_empty() {
+            self.counters.count(Counter::SignalUnselected);
+            return;
+        }
+        let copy = self.is_copy(seen, "");
+        let mut selection = std::mem::take(&mut call.selection);
+        for (at, found) in selection.iter_mut().enumerate() {
+            let told = match change {
+                Change::Begin | Change::Nothing => None,
+                Change::Ringing => Some((IriType::Continue, "ringing")),
+                Change::Answer => Some((IriType::Continue, "answer")),
+                Change::Media => Some((IriType::Continue, "media")),
+                Change::End => Some((IriType::End, "end")),
+            };
+            // A match made by this very message has told its facts already; only an end is told again, as END.
+            if let Some((record, event)) = told.filter(|(record, _)| at < before || *record == IriType::End) {
+                let facts = facts_of(call, event, Some(seen));
+                self.iri(found, record, seen.ts, Service::Call, facts);
+                found.set_ended(record == IriType::End);
+            }
+            if copy {
+                continue;
+            }
+            found.count_signal();
+            if found.content() {
+                self.cc(found, seen, kind.clone());
+            }
+        }
+        call.selection = selection;
     }
 
     /// Whether this selected datagram was released a moment ago: seen inside and outside a tunnel, or at two taps.
@@ -256,38 +299,11 @@ impl Release {
 
 impl Observer for Release {
     fn signal(&mut self, call: &mut Call, change: Change, _: &sip::Message<'_>, seen: &Seen<'_>) {
-        self.lapse(call, seen.ts);
-        let before = call.selection.len();
-        self.select(call, seen, if change == Change::Begin { "invite" } else { "selected" });
-        if call.selection.is_empty() {
-            self.counters.count(Counter::SignalUnselected);
-            return;
-        }
-        let copy = self.is_copy(seen, "");
-        let mut selection = std::mem::take(&mut call.selection);
-        for (at, found) in selection.iter_mut().enumerate() {
-            let told = match change {
-                Change::Begin | Change::Nothing => None,
-                Change::Ringing => Some((IriType::Continue, "ringing")),
-                Change::Answer => Some((IriType::Continue, "answer")),
-                Change::Media => Some((IriType::Continue, "media")),
-                Change::End => Some((IriType::End, "end")),
-            };
-            // A match made by this very message has told its facts already; only an end is told again, as END.
-            if let Some((kind, event)) = told.filter(|(kind, _)| at < before || *kind == IriType::End) {
-                let facts = facts_of(call, event, Some(seen));
-                self.iri(found, kind, seen.ts, Service::Call, facts);
-                found.set_ended(kind == IriType::End);
-            }
-            if copy {
-                continue;
-            }
-            found.count_signal();
-            if found.content() {
-                self.cc(found, seen, CcKind::Signal);
-            }
-        }
-        call.selection = selection;
+        self.signalled(call, change, &CcKind::Signal, seen);
+    }
+
+    fn circuit(&mut self, call: &mut Call, change: Change, carrier: Carrier, seen: &Seen<'_>) {
+        self.signalled(call, change, &CcKind::Circuit(carrier), seen);
     }
 
     fn rtp(&mut self, call: &mut Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>) {
@@ -355,11 +371,13 @@ impl Observer for Release {
             self.counters.count(Counter::MessagesUnselected);
         }
         self.suspensions(seen.ts);
+        self.last_text.clear();
         for found in found {
             let facts = Facts {
                 event: "message",
                 parties: text.parties.to_vec(),
                 via: Some(text.via.name()),
+                kind: Some(text.kind.name()),
                 start: Some(text.start),
                 parts: Some(text.parts),
                 partial: text.partial,
@@ -370,6 +388,28 @@ impl Observer for Release {
                 let body = Seen { packet: None, payload: body.as_bytes(), ..*seen };
                 self.cc(&found, &body, CcKind::Text);
             }
+            self.last_text.push(Box::new(found));
+        }
+    }
+
+    fn take_selection(&mut self) -> Selection {
+        std::mem::take(&mut self.last_text)
+    }
+
+    fn receipt(&mut self, receipt: &Receipt<'_>, seen: &Seen<'_>) {
+        for found in receipt.selection {
+            if seen.ts >= found.end() || self.index.suspended(found.task()) {
+                self.counters.count(Counter::OutsideWindow);
+                continue;
+            }
+            let facts = Facts {
+                event: "receipt",
+                parties: receipt.parties.to_vec(),
+                via: Some(receipt.via.name()),
+                state: Some(receipt.state.name()),
+                ..addresses(seen)
+            };
+            self.iri(found, IriType::Report, seen.ts, Service::Message, facts);
         }
     }
 
@@ -585,6 +625,7 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
         event,
         parties: call.parties.to_vec(),
         call_id: Some(Pii(call.call_id.text().into())),
+        via: (call.signalling != Signalling::Sip).then(|| call.signalling.name()),
         status: call.final_status,
         start: Some(call.start),
         ringing: call.ringing,
@@ -616,13 +657,14 @@ impl CallRecord {
     fn new(found: &Match, call: &mut Call, plans: &NumberingPlans) -> Self {
         let plan = plans.of(call.src.ip);
         let by_role = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| &*p.uri.0);
+        let first = |roles: &[Role]| roles.iter().find_map(|role| by_role(*role));
         let normal = |uri: Option<&str>| -> Pii<Box<str>> {
             let uri = uri.unwrap_or_default();
             Pii(plan.identity(uri).map_or_else(|| uri.into(), |identity| identity.text()))
         };
         // What the network vouches for counts more than what the caller says of itself.
-        let caller = normal(by_role(Role::PAssertedIdentity).or_else(|| by_role(Role::From)));
-        let callee = normal(by_role(Role::RequestUri).or_else(|| by_role(Role::To)));
+        let caller = normal(first(&[Role::PAssertedIdentity, Role::From, Role::CallingParty]));
+        let callee = normal(first(&[Role::RequestUri, Role::To, Role::CalledParty]));
         Self {
             task: found.task(),
             start: call.start,

@@ -368,6 +368,34 @@ fn a_keyword_narrows_a_warrant_and_a_ceiling_ends_a_screening() {
 }
 
 #[test]
+fn p51_a_hit_names_its_warrant_its_criterion_and_its_form() {
+    let words = json!([
+        {"type": "keyword", "value": "orchid\u{e9}e", "whole_word": true},
+        {"type": "keyword", "value": "tournesol", "whole_word": true},
+    ]);
+    let mut tap =
+        Tap(point(&[warrant("S", "screening", &json!({"criteria": words, "ceiling": {"sessions": 9}}))]));
+    for (when, body) in [
+        (10, "tournesol"),
+        (11, "TOURNESOL"),
+        (12, "t\u{43e}urnesol"),
+        (13, "orchide\u{301}e"),
+        (14, "tournesols"),
+    ] {
+        tap.text(when, body);
+    }
+    let hits: Vec<_> = std::iter::from_fn(|| tap.0.poll())
+        .filter_map(|product| match product {
+            Product::Iri(iri) => Some((iri.liid.0.to_string(), iri.criterion, iri.form, iri.facts.kind)),
+            _ => None,
+        })
+        .collect();
+    let hit = |criterion, form| ("S".to_owned(), Some(criterion), Some(form), Some("text"));
+    let expected = [hit(1, "raw"), hit(1, "normalised"), hit(1, "skeleton"), hit(0, "normalised")];
+    assert_eq!(hits, expected);
+}
+
+#[test]
 fn what_is_withdrawn_or_absent_selects_nothing() {
     let mut tap = Tap(point(&[]));
     tap.call();
@@ -423,6 +451,65 @@ proptest! {
         }
         prop_assert!(tap.told().is_empty());
     }
+}
+
+/// A frame of a signalling link (MTP 2) with an ISUP message of circuit 5.
+fn circuit_frame(from: u8, message: &[u8]) -> Vec<u8> {
+    // Two point codes of 14 bits each: 1 and 2.
+    let label = if from == 1 { [0x02, 0x40, 0x00, 0x00] } else { [0x01, 0x80, 0x00, 0x00] };
+    let unit = [&[0x85][..], &label, &[5, 0], message].concat();
+    [&[0, 0, unit.len() as u8][..], &unit].concat()
+}
+
+#[test]
+fn a_call_of_a_circuit_switch_makes_the_same_product_as_one_of_sip() {
+    let retention = warrant("R", "retention", &json!({"retention": {"days": 1}, "recipients": []}));
+    let mut point = point(&[intercept("A", "IRIandCC"), retention]);
+    // National number with its prefix: nature of address 3.
+    let setup = crate::decode::isup::tests::iam(
+        &crate::decode::isup::tests::number(3, 0x10, "0639980101"),
+        &[(0x0a, &crate::decode::isup::tests::number(4, 0x13, "44207946000"))],
+    );
+    let messages: [(u8, &[u8]); 5] = [
+        (1, &setup),
+        (2, &[6, 0x04, 0, 0]),
+        (2, &[9, 0]),
+        (1, &[0x0c, 2, 0, 2, 0x8a, 0x90]),
+        (2, &[0x10, 0]),
+    ];
+    for (second, (from, message)) in messages.iter().enumerate() {
+        let data = circuit_frame(*from, message);
+        point.handle(&Packet {
+            ts: at(second as i64),
+            link: LinkType::MTP2,
+            data: &data,
+            wire_len: data.len() as u32,
+        });
+    }
+    point.finish();
+    let (mut events, mut contents, mut closed, mut records) = (Vec::new(), 0, 0, Vec::new());
+    while let Some(product) = point.poll() {
+        match product {
+            Product::Iri(iri) => {
+                assert_eq!((iri.matched, iri.facts.via), (Some(Role::CalledParty), Some("isup")));
+                events.push((iri.iri_type, iri.facts.event));
+            }
+            Product::Cc(cc) => {
+                assert!(matches!(cc.kind, CcKind::Circuit(Carrier::Mtp3)) && cc.link == LinkType::MTP2);
+                contents += 1;
+            }
+            Product::CallClosed(call) => {
+                assert_eq!((call.answer, call.end), (Some(at(2)), Some(at(3))));
+                closed += 1;
+            }
+            Product::CallRecord(record) => records.push((record.caller.0.clone(), record.callee.0.clone())),
+            Product::Suspended(..) => panic!("no ceiling"),
+        }
+    }
+    // The number is complete, and so looked up, with the ACM; what came before it belongs to nobody's evidence.
+    assert_eq!(events, [(IriType::Begin, "selected"), (IriType::Continue, "answer"), (IriType::End, "end")]);
+    assert_eq!((contents, closed), (4, 1));
+    assert_eq!(records, [("44207946000".into(), "33639980101".into())]);
 }
 
 #[path = "point_access_tests.rs"]

@@ -75,6 +75,20 @@ pub enum Role {
     SipUri,
     /// The address of a packet, which the network had given to the target.
     FramedAddress,
+    /// Calling party number of ISUP (Q.763, 3.10).
+    CallingParty,
+    /// Called party number of ISUP (Q.763, 3.9), with the digits of later messages.
+    CalledParty,
+    /// Original called number of ISUP (Q.763, 3.39): whom the call was for before its first diversion.
+    OriginalCalled,
+    /// Redirecting number of ISUP (Q.763, 3.44): who diverted last.
+    Redirecting,
+    /// Redirection number of ISUP (Q.763, 3.46): to whom the call is diverted.
+    Redirection,
+    /// Connected number of ISUP (Q.763, 3.16): who answered.
+    Connected,
+    /// Generic number of ISUP (Q.763, 3.26): an additional calling, called or connected number.
+    GenericNumber,
     /// Reverse-path of a mail (RFC 5321 4.1.1.2, MAIL FROM).
     MailFrom,
     /// Forward-path of a mail (RFC 5321 4.1.1.3, RCPT TO), accepted by the server as far as was seen.
@@ -112,6 +126,13 @@ impl Role {
             Self::RemoteId => "remote_id",
             Self::SipUri => "sip_uri",
             Self::FramedAddress => "framed_address",
+            Self::CallingParty => "calling_party",
+            Self::CalledParty => "called_party",
+            Self::OriginalCalled => "original_called",
+            Self::Redirecting => "redirecting",
+            Self::Redirection => "redirection",
+            Self::Connected => "connected",
+            Self::GenericNumber => "generic_number",
             Self::MailFrom => "mail_from",
             Self::RcptTo => "rcpt_to",
             Self::Login => "login",
@@ -199,7 +220,7 @@ impl EndReason {
 /// Facts about a session that an IRI record may carry. Absent facts are `None`: unknown is not the same as empty.
 #[derive(Clone, Default, Debug)]
 pub struct Facts {
-    /// What happened, in one word: `invite`, `ringing`, `answer`, `media`, `end`, `message`, `name`, `flow_end`,
+    /// What happened, in one word: `invite`, `ringing`, `answer`, `media`, `end`, `message`, `receipt`, `name`, `flow_end`,
     /// `login`, `mail`, `mail_end`.
     pub event: &'static str,
     /// Identities with where they stood.
@@ -234,6 +255,11 @@ pub struct Facts {
     pub packets: Option<u64>,
     /// Octets of the flow on the IP layer, both directions.
     pub octets: Option<u64>,
+    /// What a message is: `text`, `binary`, `compressed`, `silent`, `sim`, `wap_push`, `mms_notification`, `card`,
+    /// `application`. Only `text` has content.
+    pub kind: Option<&'static str>,
+    /// What a receipt says became of the message: `delivered`, `expired`, `rejected`, …
+    pub state: Option<&'static str>,
     /// Parts of a long message.
     pub parts: Option<u8>,
     /// Whether parts are missing.
@@ -265,7 +291,8 @@ pub struct Iri {
     pub target: Option<u16>,
     /// Index of the criterion that was met, if the task has any.
     pub criterion: Option<u16>,
-    /// Whether the criterion was met by the text as sent or only once it was normalised: `raw` or `normalised`.
+    /// Whether the criterion was met by the text as sent, only once it was normalised, or only by what it looks like:
+    /// `raw`, `normalised` or `skeleton`.
     pub form: Option<&'static str>,
     /// The facts.
     pub facts: Facts,
@@ -372,11 +399,38 @@ pub struct Audio {
     pub payload: (u32, u32),
 }
 
+/// What carried a signalling message of a circuit, and so how its octets begin.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Carrier {
+    /// MTP level 3 on a link (Q.704).
+    Mtp3,
+    /// RFC 3331.
+    M2ua,
+    /// RFC 4666.
+    M3ua,
+    /// RFC 4165.
+    M2pa,
+}
+
+impl Carrier {
+    /// Stable name: Wireshark's for its dissector.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mtp3 => "mtp3",
+            Self::M2ua => "m2ua",
+            Self::M3ua => "m3ua",
+            Self::M2pa => "m2pa",
+        }
+    }
+}
+
 /// What a piece of content is.
 #[derive(Clone, Debug)]
 pub enum CcKind {
     /// A signalling message of a call.
     Signal,
+    /// A signalling message of a call on a circuit.
+    Circuit(Carrier),
     /// An RTP packet.
     Rtp(Audio),
     /// An RTCP packet.

@@ -42,7 +42,7 @@ fn party_fields() -> Fields {
 /// | `service`, `event` | utf8 | `call`, `message`, `flow`, `access`, `mail`; what happened, in one word |
 /// | `ts` | timestamp ns UTC | when |
 /// | `matched`, `target` | utf8, u16 | which field held the target, and its index in the warrant |
-/// | `criterion`, `form` | u16, utf8 | which criterion was met, by the `raw` or the `normalised` text |
+/// | `criterion`, `form` | u16, utf8 | which criterion was met, by the `raw` or `normalised` text or its `skeleton` |
 /// | `call_id` | utf8 | SIP Call-ID |
 /// | `from`, `to`, `request_uri` | utf8 | first identity that stood there |
 /// | `asserted` | list of utf8 | every P-Asserted-Identity |
@@ -54,6 +54,8 @@ fn party_fields() -> Fields {
 /// | `via`, `name` | utf8 | how a name or text was carried; the host name |
 /// | `address` | utf8 | the address or prefix that the network gave to the subscriber |
 /// | `packets`, `octets` | u64 | of a flow, both directions |
+/// | `kind` | utf8 | what a message is: `text`, `binary`, `silent`, `sim`, `wap_push`, … |
+/// | `state` | utf8 | what a receipt says became of the message |
 /// | `parts`, `partial` | u8, bool | of a long message; whether parts are missing |
 /// | `message_id` | utf8 | of a mail (RFC 5322, 3.6.4) |
 pub fn iri_schema() -> Arc<Schema> {
@@ -92,6 +94,8 @@ pub fn iri_schema() -> Arc<Schema> {
             ("address", text(), true),
             ("packets", DataType::UInt64, true),
             ("octets", DataType::UInt64, true),
+            ("kind", text(), true),
+            ("state", text(), true),
             ("parts", DataType::UInt8, true),
             ("partial", DataType::Boolean, false),
             ("message_id", text(), true),
@@ -236,6 +240,8 @@ impl Row for Iri {
             texts(facts().map(|f| f.address.as_ref().map(|a| &*a.0))),
             Arc::new(facts().map(|f| f.packets).collect::<UInt64Array>()),
             Arc::new(facts().map(|f| f.octets).collect::<UInt64Array>()),
+            texts(facts().map(|f| f.kind)),
+            texts(facts().map(|f| f.state)),
             Arc::new(facts().map(|f| f.parts).collect::<UInt8Array>()),
             Arc::new(facts().map(|f| Some(f.partial)).collect::<BooleanArray>()),
             texts(facts().map(|f| f.message_id.as_ref().map(|id| &*id.0))),

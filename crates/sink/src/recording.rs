@@ -120,7 +120,7 @@ impl Recording {
         open.section.push(cc);
         open.to = open.to.max(cc.ts);
         match &cc.kind {
-            CcKind::Signal | CcKind::Text | CcKind::Packet | CcKind::Mail { .. } => {
+            CcKind::Signal | CcKind::Circuit(_) | CcKind::Text | CcKind::Packet | CcKind::Mail { .. } => {
                 self.tally(Lane::Signal, None).pending += 1;
             }
             CcKind::Rtcp => self.tally(Lane::Rtcp, None).pending += 1,

@@ -4,6 +4,7 @@
 //! identity may come late, and a task may be admitted in mid-call. What is kept of a call is bounded, and no payload is.
 
 mod call_id;
+mod circuits;
 mod dialogs;
 mod media;
 mod reading;
@@ -18,6 +19,7 @@ use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
 use self::call_id::CallId;
+pub(crate) use self::circuits::{Circuits, Leg, Signalling};
 use self::dialogs::Dialogs;
 use self::media::{Described, Media};
 pub(crate) use self::state::CallState;
@@ -76,6 +78,8 @@ pub(crate) struct Call {
     /// Transports that carried signalling.
     pub(crate) udp: bool,
     pub(crate) tcp: bool,
+    /// Whose call it is: a circuit's has a name made of the circuit and the time for its Call-ID.
+    pub(crate) signalling: Signalling,
     /// First 2xx to INVITE, else the last final response to it.
     pub(crate) final_status: Option<u16>,
     /// Tasks that select this call. Owned by the matcher.
@@ -124,6 +128,7 @@ impl Call {
             end_reason: None,
             udp: false,
             tcp: false,
+            signalling: Signalling::Sip,
             final_status: None,
             selection: Selection::new(),
             checked: 0,
@@ -266,6 +271,8 @@ impl Calls {
         match seen.transport {
             Transport::Udp => call.udp = true,
             Transport::Tcp => call.tcp = true,
+            // No framing of SIP over these is read.
+            Transport::Sctp | Transport::Mtp => {}
         }
 
         let initial = method == Method::Invite && message.status().is_none() && message.to_tag.is_empty();
@@ -280,6 +287,11 @@ impl Calls {
         }
 
         let dropped = reading::parties(call, message, initial || begun);
+        if dropped > 0 {
+            out.count(Counter::IdentitiesDropped, dropped);
+        }
+
+        let dropped = reading::isup(call, message);
         if dropped > 0 {
             out.count(Counter::IdentitiesDropped, dropped);
         }

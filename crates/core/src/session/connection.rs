@@ -377,7 +377,7 @@ mod tests {
     use super::*;
     use crate::decode::rtp;
     use crate::product::Side;
-    use crate::session::call::{Call, Calls};
+    use crate::session::call::{Call, Calls, Circuits};
     use crate::session::identity::Identities;
     use crate::session::{Change, Text, message::Messages};
 
@@ -410,8 +410,12 @@ mod tests {
     #[test]
     fn connections_that_are_reset_at_once_leave_nothing_behind() {
         let (mut all, mut heard) = (Connections::default(), Closed::default());
-        let mut shared =
-            Shared { calls: Calls::new(), messages: Messages::default(), identities: Identities::default() };
+        let mut shared = Shared {
+            calls: Calls::new(),
+            circuits: Circuits::default(),
+            messages: Messages::default(),
+            identities: Identities::default(),
+        };
         let (syn, rst) = (tcp(true, false), tcp(false, true));
         let pairs = 2 * MAX_CONNECTIONS as u64 + 10;
         for _ in 0..pairs {
@@ -426,8 +430,12 @@ mod tests {
     #[test]
     fn a_later_connection_of_the_same_ends_lives_its_own_time() {
         let (mut all, mut heard) = (Connections::default(), Closed::default());
-        let mut shared =
-            Shared { calls: Calls::new(), messages: Messages::default(), identities: Identities::default() };
+        let mut shared = Shared {
+            calls: Calls::new(),
+            circuits: Circuits::default(),
+            messages: Messages::default(),
+            identities: Identities::default(),
+        };
         let at = |seconds| Time(0).plus_seconds(seconds);
         for (syn, seconds) in [(true, 0), (false, 1), (true, 2)] {
             all.segment(&ip(), &tcp(syn, !syn), None, at(seconds), &mut shared, &mut heard);

@@ -1,17 +1,18 @@
 //! Takes packets apart and gives each message to the table that follows its kind of session.
 
-use super::call::Calls;
+use super::call::{Calls, Circuits};
 use super::clock::Clock;
 use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
 use super::identity::Identities;
 use super::message::Messages;
+use super::ss7::Ss7;
 use super::{Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::{Ip, protocol};
 use crate::decode::link::{self, Network};
-use crate::decode::{ip, transport, tunnel};
+use crate::decode::{ip, sctp, transport, tunnel};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
 /// Tunnels within tunnels. Real networks nest two or three deep; a packet that nests deeper is an attack.
@@ -25,6 +26,7 @@ pub(crate) struct Sessions {
     fragments: Fragments,
     connections: Connections,
     lookups: Lookups,
+    ss7: Ss7,
     shared: Shared,
     clock: Clock,
     /// When timers were looked at last.
@@ -37,8 +39,10 @@ impl Sessions {
             fragments: Fragments::default(),
             connections: Connections::default(),
             lookups: Lookups::default(),
+            ss7: Ss7::default(),
             shared: Shared {
                 calls: Calls::new(),
+                circuits: Circuits::default(),
                 messages: Messages::default(),
                 identities: Identities::default(),
             },
@@ -55,6 +59,9 @@ impl Sessions {
             out.count(Counter::PacketsCut, 1);
         }
         self.tick(packet.ts, out);
+        if self.ss7.link(packet, &mut self.shared, out) {
+            return;
+        }
         match link::network(packet.link, packet.data) {
             Network::Ip(octets) => self.network(octets, Some(packet), packet.ts, 0, out),
             Network::Other => out.count(Counter::NotIp, 1),
@@ -70,6 +77,7 @@ impl Sessions {
         self.lookups.finish(now, out);
         self.shared.messages.finish(now, out);
         self.shared.calls.finish(now, out);
+        self.shared.circuits.finish(now, out);
         self.shared.identities.finish(out);
     }
 
@@ -85,6 +93,8 @@ impl Sessions {
         self.lookups.advance(now, out);
         self.shared.messages.advance(now, out);
         self.shared.calls.advance(now, out);
+        self.ss7.advance(now, out);
+        self.shared.circuits.advance(now, out);
         self.shared.identities.advance(now, out);
     }
 
@@ -140,6 +150,10 @@ impl Sessions {
                     packet: packet.copied(),
                     payload: udp.payload,
                 };
+                if udp.dport == sctp::UDP_PORT || udp.sport == sctp::UDP_PORT {
+                    self.ss7.sctp(&seen, &mut self.shared, out);
+                    return;
+                }
                 if self.datagram(&seen, out) {
                     return;
                 }
@@ -154,6 +168,18 @@ impl Sessions {
                     return;
                 };
                 self.connections.segment(ip, &tcp, packet, ts, &mut self.shared, out);
+            }
+            protocol::SCTP => {
+                let end = |ip| Endpoint { ip, port: 0 };
+                let seen = Seen {
+                    ts,
+                    src: end(ip.src),
+                    dst: end(ip.dst),
+                    transport: Transport::Sctp,
+                    packet: packet.copied(),
+                    payload: ip.payload,
+                };
+                self.ss7.sctp(&seen, &mut self.shared, out);
             }
             protocol::ESP => match ip::esp_null(ip.payload) {
                 Some((protocol, payload)) => {

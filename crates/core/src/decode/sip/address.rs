@@ -1,6 +1,8 @@
 //! Addresses in headers: name-addr, addr-spec and their parameters (RFC 3261, 20.10 and 25.1).
 
-use memchr::{memchr, memchr2, memrchr};
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use super::trim;
 
@@ -129,4 +131,28 @@ fn parameter_value(found: &[u8]) -> &[u8] {
     }
     let end = found.iter().take_while(|b| !matches!(b, b';' | b',' | b'>') && !super::is_space(**b)).count();
     found.get(..end).unwrap_or_default()
+}
+
+/// `uri` without its post-dial digits (RFC 2806, 2.2: `;postd=`). They are sent once the call is answered, and may be a
+/// card number or a code: content, that no fact about the call may hold.
+pub(super) fn without_post_dial(uri: &[u8]) -> Cow<'_, [u8]> {
+    const POST_DIAL: &[u8] = b";postd=";
+    let mut out: Option<Vec<u8>> = None;
+    let mut rest = uri;
+    let is_there = |uri: &[u8], at: usize| {
+        uri.get(at..at + POST_DIAL.len()).is_some_and(|name| name.eq_ignore_ascii_case(POST_DIAL))
+    };
+    while let Some(at) = memchr_iter(b';', rest).find(|at| is_there(rest, *at)) {
+        out.get_or_insert_default().extend(&rest[..at]);
+        let value = &rest[at + POST_DIAL.len()..];
+        let end = value.iter().position(|b| matches!(b, b';' | b'@' | b'?' | b'>')).unwrap_or(value.len());
+        rest = &value[end..];
+    }
+    match out {
+        None => Cow::Borrowed(uri),
+        Some(mut out) => {
+            out.extend(rest);
+            Cow::Owned(out)
+        }
+    }
 }

@@ -9,6 +9,8 @@ use super::media::Media;
 use super::state::{Event, is_retried};
 use super::table::CallRef;
 use crate::counters::Counter;
+use crate::decode::isup;
+use crate::decode::mtp3::Variant;
 use crate::decode::sdp;
 use crate::decode::sip::{self, Method, Start};
 use crate::product::{Role, Side};
@@ -84,6 +86,34 @@ pub(super) fn parties(call: &mut Call, message: &sip::Message<'_>, initial: bool
         }
     });
     dropped
+}
+
+/// Keeps the numbers of the ISUP message in a SIP-I or SIP-T body (RFC 3204; Q.1912.5): what the switch behind the
+/// gateway said, which the SIP headers repeat in part. Says how many didn't fit.
+pub(super) fn isup(call: &mut Call, message: &sip::Message<'_>) -> u64 {
+    if !may_hold_isup(message.content_type) {
+        return 0;
+    }
+    let mut dropped = 0;
+    message.bodies(|content_type, body| {
+        if !sip::is_type(content_type, b"application/isup") {
+            return;
+        }
+        // RFC 3204, 5.1: `version` names the national specification, `base` the one that it builds on.
+        let is_ansi = content_type.windows(4).any(|w| w.eq_ignore_ascii_case(b"ansi"));
+        let variant = if is_ansi { Variant::Ansi } else { Variant::Itu };
+        let Some(read) = isup::Message::parse(body, variant) else { return };
+        let called = read.called.filter(|n| !n.is_empty()).map(|n| (Role::CalledParty, n));
+        for (role, number) in called.into_iter().chain(read.numbers()) {
+            dropped += u64::from(call.add_party(role, &number.text(), false).is_err());
+        }
+    });
+    dropped
+}
+
+fn may_hold_isup(content_type: &[u8]) -> bool {
+    sip::is_type(content_type, b"application/isup")
+        || content_type.get(..10).is_some_and(|t| t.eq_ignore_ascii_case(b"multipart/"))
 }
 
 /// Takes the session descriptions of a message in. Says whether they moved the media or changed the direction.

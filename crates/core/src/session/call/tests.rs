@@ -539,3 +539,38 @@ proptest! {
         prop_assert!(tap.calls.table.first().is_none());
     }
 }
+
+#[test]
+fn p21_a_sip_i_body_names_the_numbers_of_the_switch_behind() {
+    use crate::decode::isup::tests::{iam, number};
+    let national = number(3, 0x10, "0145678901F");
+    let original = number(4, 0x10, "4930123456");
+    let isup = iam(&national, &[(0x0a, &number(4, 0x17, "33612345678")), (0x28, &original)]);
+    let head = "INVITE sip:0145678901@b.example SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:anonymous@a.example>;tag=a\r\n\
+        To: <sip:0145678901@b.example>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Type: multipart/mixed; boundary=x\r\nMIME-Version: 1.0\r\n";
+    let body = [
+        &b"--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--x\r\nContent-Type: application/ISUP; version=itu-t92+\r\n\r\n"[..],
+        &isup,
+        b"\r\n--x--\r\n",
+    ]
+    .concat();
+    let mut tap = Tap::new();
+    tap.raw(&[format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat());
+    let at = tap.calls.table.find(b"1").expect("a call");
+    let parties: Vec<_> = tap
+        .calls
+        .table
+        .get(at)
+        .expect("a call")
+        .parties
+        .iter()
+        .map(|p| (p.role, p.uri.0.to_string()))
+        .collect();
+    for (role, text) in [
+        (Role::CalledParty, "0145678901;ton=2"),
+        (Role::CallingParty, "+33612345678"),
+        (Role::OriginalCalled, "+4930123456"),
+    ] {
+        assert!(parties.contains(&(role, text.to_owned())), "{role:?}");
+    }
+}

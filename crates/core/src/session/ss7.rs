@@ -90,7 +90,7 @@ impl Ss7 {
                 Some(layer) => self.adaptation(layer, &seen, shared, out),
                 // RFC 6733, 2.1.1 gives it a protocol identifier, which many stacks leave zero: its header tells it.
                 None if diameter::looks_like_diameter(&message.octets) => {
-                    shared.identities.diameter(&seen, out)
+                    shared.identities.diameter(&seen, out);
                 }
                 None => out.count(Counter::SctpOther, 1),
             }

@@ -173,6 +173,24 @@ counters! {
     NotVisibleTurn => "names.not_visible.turn",
     /// TCP connections of no protocol that shows a name.
     NotVisibleOther => "names.not_visible.other",
+    /// Messages read that say who holds which address (RADIUS, DHCP, GTP-C, Diameter).
+    IdentityMessages => "identity.messages",
+    /// Such messages that came again.
+    IdentityRepeated => "identity.repeated",
+    /// Assignments of an address to a subscriber begun.
+    Bindings => "identity.bindings",
+    /// Assignments that ended because the address was given to another, without being given back.
+    BindingsTakenOver => "identity.taken_over",
+    /// Assignments older than the one that stands, or of a prefix too wide for one subscriber: not believed.
+    BindingsRefused => "identity.refused",
+    /// Assignments that ended because nothing renewed them: the end was lost, or the lease ran out.
+    BindingsExpired => "identity.expired",
+    /// Assignments forgotten because the table was full.
+    BindingsEvicted => "drop.bindings_evicted",
+    /// Requests forgotten before their answer came, because too many waited.
+    IdentityPendingDropped => "drop.identity_pending",
+    /// IP packets of an address that a task selects.
+    AccessPackets => "access.packets",
     /// Mail messages seen, whole or in part.
     MailMessages => "mail.messages",
     /// Mail messages of which octets are missing: not seen, not asked for, or over the limit.

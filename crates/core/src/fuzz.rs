@@ -11,8 +11,9 @@ use std::hint::black_box;
 pub use state::{fragments, mail_session, point, sessions, tcp, web};
 
 use crate::decode::{
-    Framing, dns, dtls, dtmf, gquic, gsm7, hpack, http, http2, ip, isup, link, mail, map, mime, mtp3, quic,
-    rtcp, rtp, sccp, sctp, sdp, sigtran, sip, smpp, sms, tcap, tls, transport, tunnel, unseen,
+    Framing, dhcp, dhcpv6, diameter, dns, dtls, dtmf, gquic, gsm7, gtpv1c, gtpv2c, hpack, http, http2, ip,
+    isup, link, mail, map, mime, mtp3, quic, radius, rtcp, rtp, sccp, sctp, sdp, sigtran, sip, smpp, sms,
+    tcap, tls, transport, tunnel, unseen,
 };
 use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{self, Keywords};
@@ -393,6 +394,36 @@ fn frames(mut octets: &[u8], frame: fn(&[u8]) -> Framing) {
         if octets.is_empty() {
             break;
         }
+    }
+}
+
+/// A RADIUS packet.
+pub fn radius(octets: &[u8]) {
+    _ = black_box(radius::Packet::parse(octets).map(|packet| (packet.is_telling(), packet.facts().delay)));
+}
+
+/// A DHCP message of either version.
+pub fn dhcp(octets: &[u8]) {
+    _ = black_box(dhcp::Message::parse(octets).map(|message| message.lease));
+    if let Some(message) = dhcpv6::Message::parse(octets) {
+        message.leases(&mut |_, length, _| assert!(length <= 128));
+    }
+}
+
+/// A GTP-C message of either version.
+pub fn gtpc(octets: &[u8]) {
+    _ = black_box(gtpv1c::Message::parse(octets).map(|message| message.teid));
+    if let Some((message, behind)) = gtpv2c::Message::parse(octets) {
+        assert!(behind.len() < octets.len() && message.control.len() <= 2);
+    }
+}
+
+/// Diameter messages and their framing in a stream.
+pub fn diameter(octets: &[u8]) {
+    frames(octets, diameter::frame);
+    if let Some(message) = diameter::Message::parse(octets) {
+        let walked: usize = message.avps.iter().map(|(_, data)| data.len()).sum();
+        assert!(walked <= octets.len());
     }
 }
 

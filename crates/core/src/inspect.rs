@@ -9,6 +9,7 @@ use crate::decode::{isup, rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
 use crate::product::{Encoding, EndReason, Role, Side};
 use crate::session::call::{Call, Leg, Signalling};
+use crate::session::identity::{Binding, Via};
 use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 
@@ -207,6 +208,22 @@ impl Observer for Teller {
             "kind": "mail", "via": item.via.name(), "message_id": header.message_id, "from": header.from,
             "to": header.to, "subject": header.subject, "ts": item.last.seconds(), "octets": item.octets,
             "partial": item.partial, "src": seen.src.ip.to_string(), "dst": seen.dst.ip.to_string(),
+        }));
+    }
+
+    fn unbound(&mut self, binding: &Binding, end: Option<Time>) {
+        // The first of the source's own kind: what an operator would look the subscriber up by.
+        let order: [Role; 4] = match binding.via {
+            Via::Radius => [Role::Nai, Role::Imsi, Role::Msisdn, Role::MacAddress],
+            Via::Dhcp => [Role::MacAddress, Role::ClientIdentifier, Role::CircuitId, Role::RemoteId],
+            Via::GtpV1C | Via::GtpV2C | Via::Diameter => [Role::Imsi, Role::Msisdn, Role::Nai, Role::SipUri],
+        };
+        let subscriber = order.iter().find_map(|role| binding.who.iter().find(|p| p.role == *role));
+        let who: BTreeMap<_, _> = binding.who.iter().map(|p| (p.role.name(), &*p.uri.0)).collect();
+        self.out.push_back(json!({
+            "kind": "identity", "via": binding.via.name(), "subscriber": subscriber.map(|p| &*p.uri.0),
+            "address": binding.address.text(), "start": binding.start.seconds(), "end": end.map(Time::seconds),
+            "identities": who,
         }));
     }
 

@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::config::Config;
 use crate::copies::{Copies, Sight};
 use crate::counters::{Counter, Counters};
-use crate::decode::{rtp, sip};
+use crate::decode::{ip, rtp, sip};
 use crate::error::Refusal;
 use crate::identifier::NumberingPlans;
+use crate::matching::watch::Watch;
 use crate::matching::{Index, Match, Resume, Selection, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
@@ -18,6 +19,7 @@ use crate::product::{
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
 use crate::session::call::{Call, CallState, Signalling};
+use crate::session::identity::Binding;
 use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Receipt, Sessions, Text};
 use crate::task::{Kind, Task};
@@ -39,6 +41,7 @@ impl Point {
             counters: Counters::default(),
             copies: Copies::default(),
             out: VecDeque::new(),
+            watch: Watch::default(),
             last_text: Selection::new(),
         };
         let mut sessions = Sessions::new();
@@ -55,6 +58,7 @@ impl Point {
             ));
         }
         let id = self.release.index.add(task, resume)?;
+        self.release.admitted(id);
         let task = self.release.index.task(id);
         Ok(Admission { id, liid: task.liid(), kind: task.kind(), recipients: task.recipients() })
     }
@@ -77,7 +81,10 @@ impl Point {
 
     /// The source has ended: sessions that are still open are closed and say so.
     pub fn finish(&mut self) {
-        self.contain(Sessions::finish);
+        self.contain(|sessions, release| {
+            sessions.finish(release);
+            release.targets_end();
+        });
     }
 
     /// The next piece of product.
@@ -135,6 +142,7 @@ struct Release {
     counters: Counters,
     copies: Copies,
     out: VecDeque<Product>,
+    watch: Watch,
     /// The matches of the last text.
     last_text: Selection,
 }
@@ -590,10 +598,27 @@ impl Observer for Release {
                 event: "name",
                 via: Some(via.name()),
                 name: Some(Pii(name.to_ascii_lowercase().into())),
+                // Whose visit it was, where the network says who held the address.
+                parties: self.watch.who(flow.client.ip, seen.ts),
                 start: Some(flow.start),
                 ..addresses(seen)
             };
             self.iri(&flow.selection[at], kind, seen.ts, Service::Flow, facts);
+        }
+        for at in 0..flow.selection.len() {
+            let found = &flow.selection[at];
+            let is_live = (found.start()..found.end()).contains(&seen.ts);
+            if answer || !found.is_bound() || !is_live || self.index.suspended(found.task()) {
+                continue;
+            }
+            let facts = Facts {
+                event: "name",
+                via: Some(via.name()),
+                name: Some(Pii(name.to_ascii_lowercase().into())),
+                start: Some(found.selected()),
+                ..addresses(seen)
+            };
+            self.iri(&flow.selection[at], IriType::Continue, seen.ts, Service::Flow, facts);
         }
     }
 
@@ -608,6 +633,10 @@ impl Observer for Release {
             self.counters.count(Counter::FlowsUnselected);
         }
         for found in std::mem::take(&mut flow.selection) {
+            if found.is_bound() {
+                self.flow_ends(flow, &found, now, "flow_end");
+                continue;
+            }
             // A lookup is no session: its report stands alone.
             if flow.dns || self.index.suspended(found.task()) {
                 continue;
@@ -631,6 +660,22 @@ impl Observer for Release {
             };
             self.iri(&found, IriType::End, now.min(found.end()), Service::Flow, facts);
         }
+    }
+
+    fn bound(&mut self, binding: &Binding) {
+        self.binding_begins(binding);
+    }
+
+    fn unbound(&mut self, binding: &Binding, end: Option<Time>) {
+        self.binding_ends(binding, end);
+    }
+
+    fn flow_packet(&mut self, flow: &mut Flow, seen: &Seen<'_>, octets: u64) {
+        self.follow(flow, seen, octets);
+    }
+
+    fn ip_packet(&mut self, ip: &ip::Ip<'_>, octets: &[u8], ts: Time) {
+        self.access_packet(ip, octets, ts);
     }
 
     fn count(&mut self, what: Counter, n: u64) {
@@ -753,6 +798,9 @@ fn place(outer: &[u8], inner: &[u8]) -> (u32, u32) {
         (0, 0)
     }
 }
+
+#[path = "point_access.rs"]
+mod access;
 
 #[cfg(test)]
 #[path = "point_tests.rs"]

@@ -739,6 +739,8 @@ fn a_call_of_a_circuit_switch_makes_the_same_product_as_one_of_sip() {
     assert_eq!(records, [("44207946000".into(), "33639980101".into())]);
 }
 
+#[path = "point_access_tests.rs"]
+mod access;
 /// The tasks of the fuzz target `point`, in one log. The numbers and words are those of the demo capture.
 #[test]
 fn the_fuzz_target_has_tasks_that_are_admitted() {

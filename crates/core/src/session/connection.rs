@@ -12,7 +12,7 @@ use crate::counters::Counter;
 use crate::decode::ip::Ip;
 use crate::decode::transport::Tcp;
 use crate::decode::unseen::{PRIVATE_DNS, Unseen};
-use crate::decode::{Framing, dns, sip, smpp};
+use crate::decode::{Framing, diameter, dns, sip, smpp};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
 /// Connections followed at once.
@@ -37,6 +37,7 @@ enum Protocol {
     Undecided,
     Sip,
     Smpp,
+    Diameter,
     Dns,
     Web(WebStream),
     Mail,
@@ -99,6 +100,7 @@ impl Connections {
         }
         let Some(connection) = self.table.get_mut(&key) else { return };
         let flow = &mut connection.flow;
+        out.flow_packet(flow, &seen, ip.payload.len() as u64);
         flow.last = flow.last.max(ts);
         flow.packets += 1;
         flow.octets += ip.payload.len() as u64;
@@ -287,6 +289,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
             let framing = match self.protocol {
                 Protocol::Sip => sip::frame(rest),
                 Protocol::Smpp => smpp::frame(rest),
+                Protocol::Diameter => diameter::frame(rest),
                 Protocol::Dns => dns::frame(rest),
                 Protocol::Undecided | Protocol::Web(_) | Protocol::Mail | Protocol::Ignored => {
                     return octets.len();
@@ -321,7 +324,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
         match self.protocol {
             Protocol::Web(web) => web.gap(),
             Protocol::Mail => self.mail.gap(&self.seen, self.mail_held, self.out),
-            Protocol::Smpp | Protocol::Dns => *self.protocol = Protocol::Undecided,
+            Protocol::Smpp | Protocol::Diameter | Protocol::Dns => *self.protocol = Protocol::Undecided,
             // SIP finds its next message by itself; the others have nothing to find.
             Protocol::Sip | Protocol::Undecided | Protocol::Ignored => {}
         }
@@ -351,6 +354,9 @@ impl<O: Observer> Feed<'_, '_, O> {
         if smpp::looks_like_smpp(octets) {
             return Some(Protocol::Smpp);
         }
+        if diameter::looks_like_diameter(octets) {
+            return Some(Protocol::Diameter);
+        }
         // A whole line tells mail; until it has come, others may be told by less.
         if let Some(&first) = told.first() {
             match self.mail.tells(told, &self.seen) {
@@ -371,6 +377,7 @@ impl<O: Observer> Feed<'_, '_, O> {
         match self.protocol {
             Protocol::Sip => self.shared.sip(&seen, self.out),
             Protocol::Smpp => self.shared.messages.smpp(message, &seen, self.out),
+            Protocol::Diameter => self.shared.identities.diameter(&seen, self.out),
             Protocol::Dns => {
                 let (flow, out) = (&mut *self.flow, &mut *self.out);
                 // Two octets of length stand before each message (RFC 7766 8).
@@ -395,6 +402,7 @@ mod tests {
     use crate::decode::rtp;
     use crate::product::Side;
     use crate::session::call::{Call, Calls, Circuits};
+    use crate::session::identity::Identities;
     use crate::session::{Change, Text, message::Messages};
 
     /// Hears nothing but closed flows.
@@ -426,8 +434,12 @@ mod tests {
     #[test]
     fn connections_that_are_reset_at_once_leave_nothing_behind() {
         let (mut all, mut heard) = (Connections::default(), Closed::default());
-        let mut shared =
-            Shared { calls: Calls::new(), circuits: Circuits::default(), messages: Messages::default() };
+        let mut shared = Shared {
+            calls: Calls::new(),
+            circuits: Circuits::default(),
+            messages: Messages::default(),
+            identities: Identities::default(),
+        };
         let (syn, rst) = (tcp(true, false), tcp(false, true));
         let pairs = 2 * MAX_CONNECTIONS as u64 + 10;
         for _ in 0..pairs {
@@ -442,8 +454,12 @@ mod tests {
     #[test]
     fn a_later_connection_of_the_same_ends_lives_its_own_time() {
         let (mut all, mut heard) = (Connections::default(), Closed::default());
-        let mut shared =
-            Shared { calls: Calls::new(), circuits: Circuits::default(), messages: Messages::default() };
+        let mut shared = Shared {
+            calls: Calls::new(),
+            circuits: Circuits::default(),
+            messages: Messages::default(),
+            identities: Identities::default(),
+        };
         let at = |seconds| Time(0).plus_seconds(seconds);
         for (syn, seconds) in [(true, 0), (false, 1), (true, 2)] {
             all.segment(&ip(), &tcp(syn, !syn), None, at(seconds), &mut shared, &mut heard);

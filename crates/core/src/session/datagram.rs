@@ -70,6 +70,7 @@ impl Lookups {
     fn lookup(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
         let key = key_of(seen);
         let Self { table, dns: queue, .. } = self;
+        let mut told = false;
         let is_dns = dns::names(seen.payload, &mut |section, name| {
             // The flow begins with its first readable name, so that noise on port 53 leaves nothing behind.
             let entry = table.entry(key).or_insert_with(|| {
@@ -77,10 +78,17 @@ impl Lookups {
                 out.count(Counter::Flows, 1);
                 Entry { flow: Flow::new(seen, true), hello: None }
             });
+            if !told {
+                told = true;
+                out.flow_packet(&mut entry.flow, seen, seen.payload.len() as u64);
+            }
             entry.flow.named = true;
             out.name(&mut entry.flow, NameVia::dns(section), name, seen);
         });
         if let Some(entry) = self.table.get_mut(&key) {
+            if !told {
+                out.flow_packet(&mut entry.flow, seen, seen.payload.len() as u64);
+            }
             entry.flow.touch(seen);
         }
         self.evict(out);
@@ -93,6 +101,7 @@ impl Lookups {
 
     fn connection(&mut self, key: Key, seen: &Seen<'_>, out: &mut impl Observer) {
         let Some(entry) = self.table.get_mut(&key) else { return };
+        out.flow_packet(&mut entry.flow, seen, seen.payload.len() as u64);
         entry.flow.touch(seen);
         let Some(hello) = &mut entry.hello else { return };
         let before = hello.octets();

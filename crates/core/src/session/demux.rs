@@ -5,6 +5,7 @@ use super::clock::Clock;
 use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
+use super::identity::Identities;
 use super::message::Messages;
 use super::ss7::Ss7;
 use super::{Observer, Shared};
@@ -43,6 +44,7 @@ impl Sessions {
                 calls: Calls::new(),
                 circuits: Circuits::default(),
                 messages: Messages::default(),
+                identities: Identities::default(),
             },
             clock: Clock::default(),
             ticked: None,
@@ -81,6 +83,7 @@ impl Sessions {
         self.shared.messages.finish(now, out);
         self.shared.calls.finish(now, out);
         self.shared.circuits.finish(now, out);
+        self.shared.identities.finish(out);
     }
 
     fn tick(&mut self, ts: Time, out: &mut impl Observer) {
@@ -97,6 +100,7 @@ impl Sessions {
         self.shared.calls.advance(now, out);
         self.ss7.advance(now, out);
         self.shared.circuits.advance(now, out);
+        self.shared.identities.advance(now, out);
     }
 
     /// An IP packet; `packet` while it stands whole and alone in a captured one.
@@ -112,6 +116,7 @@ impl Sessions {
             out.count(Counter::Malformed, 1);
             return;
         };
+        out.ip_packet(&ip, octets, ts);
         match ip.fragment {
             None => self.transport(&ip, packet, ts, depth, out),
             Some(fragment) => {
@@ -234,6 +239,8 @@ impl Sessions {
             }
             out.stray(seen);
         }
-        self.shared.sip_datagram(seen, out) || self.lookups.datagram(seen, out)
+        self.shared.sip_datagram(seen, out)
+            || self.shared.identities.datagram(seen, out)
+            || self.lookups.datagram(seen, out)
     }
 }

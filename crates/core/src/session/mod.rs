@@ -12,6 +12,7 @@ mod expiry;
 pub(crate) mod fragments;
 mod hello;
 mod http2;
+pub(crate) mod identity;
 pub(crate) mod mail;
 pub(crate) mod message;
 pub(crate) mod quic;
@@ -25,7 +26,7 @@ use crate::counters::Counter;
 use crate::decode::receipt::State;
 use crate::decode::sms::Kind;
 use crate::decode::unseen::Unseen;
-use crate::decode::{dns, isup, rtp, sip};
+use crate::decode::{dns, ip, isup, rtp, sip};
 use crate::matching::{Match, Selection};
 use crate::packet::{Endpoint, Seen, Time, Transport};
 use crate::product::{Carrier, Party, Side};
@@ -260,6 +261,14 @@ pub(crate) trait Observer {
     fn mail_closed(&mut self, _: &mut mail::Item) {}
     /// The flow has ended, or was forgotten.
     fn flow_closed(&mut self, flow: &mut Flow, now: Time);
+    /// A subscriber holds an address: from now on, longer than was known, or by more identities.
+    fn bound(&mut self, _: &identity::Binding) {}
+    /// The subscriber holds it no longer; `None` when the source ended first.
+    fn unbound(&mut self, _: &identity::Binding, _: Option<Time>) {}
+    /// A packet of `flow`, before what is in it is told; with its octets above the IP header.
+    fn flow_packet(&mut self, _: &mut Flow, _: &Seen<'_>, _: u64) {}
+    /// An IP packet, innermost or not, whole as captured or put together.
+    fn ip_packet(&mut self, _: &ip::Ip<'_>, _: &[u8], _: Time) {}
     /// Counts.
     fn count(&mut self, what: Counter, n: u64);
 }
@@ -269,6 +278,7 @@ pub(crate) struct Shared {
     calls: call::Calls,
     circuits: call::Circuits,
     messages: message::Messages,
+    identities: identity::Identities,
 }
 
 impl Shared {

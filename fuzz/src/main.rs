@@ -31,6 +31,7 @@ const TARGETS: &[Target] = &[
     ("sms", fuzz::sms),
     ("gsm7", fuzz::gsm7),
     ("dns", fuzz::dns),
+    ("hep", fuzz::hep),
     ("tls", fuzz::tls),
     ("quic", fuzz::quic),
     ("http", fuzz::http),

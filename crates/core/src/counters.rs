@@ -109,6 +109,18 @@ counters! {
     NamesUnreadable => "names.unreadable",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
+    /// HEP packets read: messages that agents report.
+    Hep => "hep.packets",
+    /// HEP packets that could not be read, or whose compressed payload is damaged or too large.
+    HepMalformed => "hep.malformed",
+    /// HEP packets refused: HEP is turned off, or their source is not on the list.
+    HepSourceRefused => "drop.hep_source",
+    /// HEP packets refused: the authentication key is missing or wrong.
+    HepKeyRefused => "drop.hep_key",
+    /// HEP packets within HEP packets, deeper than we look.
+    HepTooDeep => "drop.hep_depth",
+    /// HEP packets that give no believable time: that of the capture was taken.
+    HepTimeReplaced => "hep.time_replaced",
     /// IRI released.
     Iri => "product.iri",
     /// CC released.

@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use crate::counters::Counter;
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
+    Framing, dns, dtmf, gsm7, hep, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
 };
 use crate::identifier::NumberingPlans;
 use crate::keyword::{self, Keywords};
@@ -99,6 +99,14 @@ pub fn gsm7(octets: &[u8]) {
 pub fn dns(octets: &[u8]) {
     frames(octets, dns::frame);
     _ = black_box(dns::names(octets, &mut |_, name| assert!(name.len() <= 4 * 255, "longer than any name")));
+}
+
+/// A HEP packet of any version and its framing in a stream.
+pub fn hep(octets: &[u8]) {
+    frames(octets, hep::frame);
+    if let Some(payload) = hep::report(octets).and_then(|report| report.payload.octets()) {
+        assert!(payload.len() <= octets.len().max(hep::MAX_INFLATED));
+    }
 }
 
 /// A TLS stream up to the end of its `ClientHello`.

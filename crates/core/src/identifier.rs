@@ -12,7 +12,7 @@ mod uri;
 
 pub(crate) use domain::{Domain, DomainIndex};
 pub(crate) use number::Number;
-pub(crate) use plan::NumberingPlans;
+pub(crate) use plan::{Network, NumberingPlans};
 pub(crate) use target::Target;
 
 use std::fmt;

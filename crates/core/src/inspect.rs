@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Value, json};
 
 use crate::counters::{Counter, Counters};
-use crate::decode::{rtcp, rtp, sdp, sip};
+use crate::decode::{hep, rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
 use crate::product::{Encoding, EndReason, Role, Side};
 use crate::session::call::Call;
@@ -153,6 +153,16 @@ impl Observer for Teller {
         self.out.push_back(json!({
             "kind": "name", "via": via.name(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
             "dst": address(seen.dst), "sport": seen.src.port, "dport": seen.dst.port,
+        }));
+    }
+
+    fn hep(&mut self, report: &hep::Report<'_>, seen: &Seen<'_>) {
+        let message = sip::Message::parse(seen.payload);
+        self.out.push_back(json!({
+            "kind": "hep", "frame": self.counters.get(Counter::PacketsIn),
+            "call_id": message.map(|m| sip::text(m.call_id).into_owned()), "src": seen.src.ip.to_string(),
+            "dst": seen.dst.ip.to_string(), "sport": seen.src.port, "dport": seen.dst.port, "ts": seen.ts.seconds(),
+            "payload_type": report.protocol.0,
         }));
     }
 

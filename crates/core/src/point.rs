@@ -30,14 +30,16 @@ pub struct Point {
 
 impl Point {
     /// A point without tasks: it follows sessions and releases nothing.
-    pub fn new(config: Config) -> Self {
+    pub fn new(mut config: Config) -> Self {
+        let mut sessions = Sessions::new();
+        sessions.trust_agents(std::mem::take(&mut config.agents));
         let release = Release {
             index: Index::default(),
             plans: config.numbering.clone(),
             counters: Counters::default(),
             out: VecDeque::new(),
         };
-        Self { head: config.head, config, sessions: Sessions::new(), release }
+        Self { head: config.head, config, sessions, release }
     }
 
     /// Admits a task (see [`Task::admit`] for the steps). `now` is the caller's clock: the window must be open now.

@@ -8,6 +8,7 @@ pub(crate) mod cursor;
 pub(crate) mod dns;
 pub(crate) mod dtmf;
 pub(crate) mod gsm7;
+pub(crate) mod hep;
 pub(crate) mod http;
 pub(crate) mod ip;
 pub(crate) mod link;

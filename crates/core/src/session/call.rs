@@ -175,7 +175,7 @@ impl Call {
     fn apply(&mut self, event: Event, ts: Time) -> Change {
         let (state, mut change) = transition(self.state, event);
         if state != self.state {
-            self.inner.since = ts;
+            self.inner.since = self.inner.last_signal;
         }
         match (event, change) {
             // Only the first 180 or 183 is ringing, and only the first 2xx is the answer.
@@ -225,6 +225,9 @@ pub(crate) struct Calls {
     table: Table,
     media: Media,
     hasher: DefaultHashBuilder,
+    /// The capture's time. Signs of life are counted by it where an agent reports a message of long ago: deadlines lie
+    /// in the capture's time, and a call that is being replayed is alive.
+    now: Time,
 }
 
 impl Calls {
@@ -233,7 +236,12 @@ impl Calls {
     }
 
     fn with_limit(limit: usize) -> Self {
-        Self { table: Table::new(limit), media: Media::default(), hasher: DefaultHashBuilder::default() }
+        Self {
+            table: Table::new(limit),
+            media: Media::default(),
+            hasher: DefaultHashBuilder::default(),
+            now: Time::default(),
+        }
     }
 
     /// A SIP message. Those that belong to no call change nothing and are told to nobody.
@@ -255,7 +263,8 @@ impl Calls {
         };
         let Some(call) = self.table.get_mut(at) else { return };
         let inner = &mut call.inner;
-        inner.last_signal = inner.last_signal.max(seen.ts);
+        let alive = seen.ts.max(self.now);
+        inner.last_signal = inner.last_signal.max(alive);
         match seen.transport {
             Transport::Udp => call.udp = true,
             Transport::Tcp => call.tcp = true,
@@ -294,7 +303,7 @@ impl Calls {
         if change == Change::Answer {
             self.table.establish(at);
         }
-        self.table.schedule(at, deadline, seen.ts);
+        self.table.schedule(at, deadline, alive);
     }
 
     /// Makes a call, and room for it.
@@ -328,7 +337,7 @@ impl Calls {
         let Some(owner) = call.inner.described.side(binding) else { return false };
         // A packet to the address that the caller gave was sent by the callee.
         let side = if to_owner { owner.other() } else { owner };
-        call.inner.last_media = call.inner.last_media.max(Some(seen.ts));
+        call.inner.last_media = call.inner.last_media.max(Some(seen.ts.max(self.now)));
 
         let same = |s: &Stream| s.ssrc == packet.ssrc && s.src == seen.src && s.dst == seen.dst;
         let guess = call.inner.last_stream;
@@ -373,13 +382,14 @@ impl Calls {
         };
         let Some(call) = self.table.get_mut(binding.call) else { return false };
         let Some(owner) = call.inner.described.side(binding) else { return false };
-        call.inner.last_media = call.inner.last_media.max(Some(seen.ts));
+        call.inner.last_media = call.inner.last_media.max(Some(seen.ts.max(self.now)));
         out.rtcp(call, if to_owner { owner.other() } else { owner }, seen);
         true
     }
 
     /// Closes the calls whose time has come. Looks only at those that may be due.
     pub(crate) fn advance(&mut self, now: Time, out: &mut impl Observer) {
+        self.now = self.now.max(now);
         while let Some(at) = self.table.due(now) {
             let Some(deadline) = self.table.get(at).map(Call::deadline) else { continue };
             if deadline <= now {

@@ -4,13 +4,14 @@
 use hashbrown::HashMap;
 
 use super::expiry::Expiry;
+use super::hep::Relayed;
 use super::tcp::{Direction, Reader};
 use super::web::WebStream;
 use super::{Flow, NameVia, Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::Ip;
 use crate::decode::transport::Tcp;
-use crate::decode::{Framing, dns, sip, smpp};
+use crate::decode::{Framing, dns, hep, sip, smpp};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
 /// Connections followed at once.
@@ -36,6 +37,7 @@ enum Protocol {
     Sip,
     Smpp,
     Dns,
+    Hep,
     Web(WebStream),
     /// Nothing that we read, or nothing more that we need.
     Ignored,
@@ -227,6 +229,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
                 Protocol::Sip => sip::frame(rest),
                 Protocol::Smpp => smpp::frame(rest),
                 Protocol::Dns => dns::frame(rest),
+                Protocol::Hep => hep::frame(rest),
                 Protocol::Undecided | Protocol::Web(_) | Protocol::Ignored => return octets.len(),
             };
             match framing {
@@ -257,7 +260,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
     fn gap(&mut self) {
         match self.protocol {
             Protocol::Web(web) => web.gap(),
-            Protocol::Smpp | Protocol::Dns => *self.protocol = Protocol::Undecided,
+            Protocol::Smpp | Protocol::Dns | Protocol::Hep => *self.protocol = Protocol::Undecided,
             // SIP finds its next message by itself; the others have nothing to find.
             Protocol::Sip | Protocol::Undecided | Protocol::Ignored => {}
         }
@@ -284,6 +287,9 @@ impl<O: Observer> Feed<'_, '_, O> {
         if sip::looks_like_sip(told) {
             return Some(Protocol::Sip);
         }
+        if hep::looks_like_hep3(octets) {
+            return Some(Protocol::Hep);
+        }
         if smpp::looks_like_smpp(octets) {
             return Some(Protocol::Smpp);
         }
@@ -298,6 +304,10 @@ impl<O: Observer> Feed<'_, '_, O> {
         let seen = Seen { payload: message, packet, ..self.seen };
         match self.protocol {
             Protocol::Sip => self.shared.sip(&seen, self.out),
+            Protocol::Hep => {
+                let (octets, Seen { ts, src, dst, .. }) = (message.into(), seen);
+                self.shared.relayed.push(Relayed { ts, src, dst, octets });
+            }
             Protocol::Smpp => self.shared.messages.smpp(message, &seen, self.out),
             Protocol::Dns => {
                 let (flow, out) = (&mut *self.flow, &mut *self.out);
@@ -323,8 +333,8 @@ mod tests {
     use super::*;
     use crate::decode::rtp;
     use crate::product::Side;
-    use crate::session::call::{Call, Calls};
-    use crate::session::{Change, Text, message::Messages};
+    use crate::session::call::Call;
+    use crate::session::{Change, Text};
 
     /// Hears nothing but closed flows.
     #[derive(Default)]
@@ -355,7 +365,7 @@ mod tests {
     #[test]
     fn connections_that_are_reset_at_once_leave_nothing_behind() {
         let (mut all, mut heard) = (Connections::default(), Closed::default());
-        let mut shared = Shared { calls: Calls::new(), messages: Messages::default() };
+        let mut shared = Shared::new();
         let (syn, rst) = (tcp(true, false), tcp(false, true));
         let pairs = 2 * MAX_CONNECTIONS as u64 + 10;
         for _ in 0..pairs {
@@ -370,7 +380,7 @@ mod tests {
     #[test]
     fn a_later_connection_of_the_same_ends_lives_its_own_time() {
         let (mut all, mut heard) = (Connections::default(), Closed::default());
-        let mut shared = Shared { calls: Calls::new(), messages: Messages::default() };
+        let mut shared = Shared::new();
         let at = |seconds| Time(0).plus_seconds(seconds);
         for (syn, seconds) in [(true, 0), (false, 1), (true, 2)] {
             all.segment(&ip(), &tcp(syn, !syn), None, at(seconds), &mut shared, &mut heard);

@@ -1,10 +1,9 @@
 //! Takes packets apart and gives each message to the table that follows its kind of session.
 
-use super::call::Calls;
 use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
-use super::message::Messages;
+use super::hep::Trust;
 use super::{Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::{Ip, protocol};
@@ -23,7 +22,8 @@ pub(crate) struct Sessions {
     fragments: Fragments,
     connections: Connections,
     lookups: Lookups,
-    shared: Shared,
+    pub(super) shared: Shared,
+    pub(super) agents: Trust,
     /// Latest time seen: packets of several taps may be a little out of order, timers only go forward.
     now: Time,
     next_tick: Option<Time>,
@@ -35,7 +35,8 @@ impl Sessions {
             fragments: Fragments::default(),
             connections: Connections::default(),
             lookups: Lookups::default(),
-            shared: Shared { calls: Calls::new(), messages: Messages::default() },
+            shared: Shared::new(),
+            agents: Trust::default(),
             now: Time::default(),
             next_tick: None,
         }
@@ -61,6 +62,7 @@ impl Sessions {
     pub(crate) fn finish(&mut self, out: &mut impl Observer) {
         let now = self.now;
         self.connections.finish(now, &mut self.shared, out);
+        self.relayed(out);
         self.lookups.finish(now, out);
         self.shared.messages.finish(now, out);
         self.shared.calls.finish(now, out);
@@ -75,6 +77,7 @@ impl Sessions {
         let now = self.now;
         self.fragments.advance(now, &mut |what, n| out.count(what, n));
         self.connections.advance(now, &mut self.shared, out);
+        self.relayed(out);
         self.lookups.advance(now, out);
         self.shared.messages.advance(now, out);
         self.shared.calls.advance(now, out);
@@ -134,7 +137,9 @@ impl Sessions {
                     packet: packet.copied(),
                     payload: udp.payload,
                 };
-                self.datagram(&seen, out);
+                if !self.hep(&seen, out) {
+                    self.datagram(&seen, out);
+                }
             }
             protocol::TCP => {
                 let Some(tcp) = transport::tcp(ip.payload) else {
@@ -142,6 +147,7 @@ impl Sessions {
                     return;
                 };
                 self.connections.segment(ip, &tcp, packet, ts, &mut self.shared, out);
+                self.relayed(out);
             }
             protocol::IPIP | protocol::IPV6 if depth < MAX_TUNNELS => {
                 self.network(ip.payload, packet, ts, depth + 1, out);
@@ -157,7 +163,7 @@ impl Sessions {
     }
 
     /// The first octet tells RTP (128 to 191) from text and from the rest, as RFC 7983 does for one port.
-    fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
+    pub(super) fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
         let Some(&first) = seen.payload.first() else {
             out.count(Counter::UdpOther, 1);
             return;

@@ -9,6 +9,7 @@ mod datagram;
 mod demux;
 mod expiry;
 mod fragments;
+pub(crate) mod hep;
 pub(crate) mod message;
 pub(crate) mod quic;
 mod tcp;
@@ -131,6 +132,8 @@ pub(crate) trait Observer {
     fn text(&mut self, text: &Text<'_>, seen: &Seen<'_>);
     /// A host name was seen in `flow`: as it stood on the wire, without final dot.
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
+    /// An agent reports a message; `seen` is that message as the agent saw it.
+    fn hep(&mut self, _report: &crate::decode::hep::Report<'_>, _seen: &Seen<'_>) {}
     /// The flow has ended, or was forgotten.
     fn flow_closed(&mut self, flow: &mut Flow, now: Time);
     /// Counts.
@@ -141,9 +144,15 @@ pub(crate) trait Observer {
 pub(crate) struct Shared {
     calls: call::Calls,
     messages: message::Messages,
+    /// HEP packets of TCP streams that are still to be read: those of the segment at hand.
+    relayed: Vec<hep::Relayed>,
 }
 
 impl Shared {
+    fn new() -> Self {
+        Self { calls: call::Calls::new(), messages: message::Messages::default(), relayed: Vec::new() }
+    }
+
     /// A SIP message framed out of a stream.
     fn sip(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
         match sip::Message::parse(seen.payload) {

@@ -107,6 +107,8 @@ pub(super) struct Parts {
     order: VecDeque<(Time, Mark, u64)>,
     next_serial: u64,
     held: usize,
+    /// The capture's time: a part that an agent reports late waits for the others from now on.
+    now: Time,
 }
 
 impl Parts {
@@ -203,7 +205,7 @@ impl Parts {
             between: (seen.src, seen.dst, seen.transport),
         };
         self.waiting.insert(key, waiting);
-        self.order.push_back((seen.ts, key, serial));
+        self.order.push_back((seen.ts.max(self.now), key, serial));
         // References that come round leave dead entries behind: swept before they can pile up.
         if self.order.len() > 2 * MAX_WAITING {
             let waiting = &self.waiting;
@@ -236,6 +238,7 @@ impl Parts {
 
     /// Gives up what is too old.
     pub(super) fn advance(&mut self, now: Time, out: &mut impl Observer) {
+        self.now = self.now.max(now);
         while let Some((start, key, serial)) = self.order.front().copied() {
             if start.plus_seconds(TIMEOUT_SECONDS) > now {
                 return;

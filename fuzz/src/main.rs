@@ -32,6 +32,7 @@ const TARGETS: &[Target] = &[
     ("gsm7", fuzz::gsm7),
     ("dns", fuzz::dns),
     ("hep", fuzz::hep),
+    ("websocket", fuzz::websocket),
     ("tls", fuzz::tls),
     ("quic", fuzz::quic),
     ("http", fuzz::http),

@@ -51,6 +51,8 @@ counters! {
     TcpOverlap => "tcp.overlap",
     /// TCP connections forgotten because the table was full.
     TcpEvicted => "drop.tcp_evicted",
+    /// TCP connections that lost what they held because all together held too much, and they the most for longest.
+    TcpHoarders => "drop.tcp_hoarders",
     /// Octets of a stream thrown away because no message of a known protocol was found in them.
     StreamUnparsed => "drop.stream_unparsed",
     /// SIP messages read.
@@ -109,6 +111,10 @@ counters! {
     NamesUnreadable => "names.unreadable",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
+    /// WebSocket messages that an extension has changed (permessage-deflate): not read.
+    WebSocketCompressed => "drop.websocket_extended",
+    /// WebSocket messages longer than any SIP message: not read.
+    WebSocketTooLong => "drop.websocket_too_long",
     /// HEP packets read: messages that agents report.
     Hep => "hep.packets",
     /// HEP packets that could not be read, or whose compressed payload is damaged or too large.

@@ -9,6 +9,7 @@ use std::hint::black_box;
 use crate::counters::Counter;
 use crate::decode::{
     Framing, dns, dtmf, gsm7, hep, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
+    websocket,
 };
 use crate::identifier::NumberingPlans;
 use crate::keyword::{self, Keywords};
@@ -106,6 +107,19 @@ pub fn hep(octets: &[u8]) {
     frames(octets, hep::frame);
     if let Some(payload) = hep::report(octets).and_then(|report| report.payload.octets()) {
         assert!(payload.len() <= octets.len().max(hep::MAX_INFLATED));
+    }
+}
+
+/// Frames of a WebSocket, and a handshake.
+pub fn websocket(mut octets: &[u8]) {
+    _ = black_box(websocket::is_sip_handshake(octets));
+    while let websocket::Head::Frame(frame) = websocket::head(octets) {
+        assert!(2 <= frame.header && frame.header <= octets.len());
+        let length = usize::try_from(frame.length).unwrap_or(usize::MAX);
+        let mut payload = Vec::new();
+        let rest = &octets[frame.header..];
+        websocket::unmask(&rest[..length.min(rest.len())], frame.mask, &mut payload);
+        octets = &rest[payload.len()..];
     }
 }
 

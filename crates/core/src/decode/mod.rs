@@ -22,6 +22,7 @@ pub(crate) mod smpp;
 pub(crate) mod sms;
 pub(crate) mod tls;
 pub(crate) mod transport;
+pub(crate) mod websocket;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

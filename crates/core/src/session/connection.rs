@@ -1,12 +1,16 @@
 //! TCP connections: each direction is put in order and given to the reader of its protocol, told by what the stream
 //! holds and not by its port.
 
+use std::cell::RefCell;
+
 use hashbrown::HashMap;
 
 use super::expiry::Expiry;
 use super::hep::Relayed;
+use super::sip_stream::SipStream;
 use super::tcp::{Direction, Reader};
 use super::web::WebStream;
+use super::websocket::WebSocketStream;
 use super::{Flow, NameVia, Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::Ip;
@@ -19,6 +23,10 @@ const MAX_CONNECTIONS: usize = 1 << 18;
 
 /// Octets that unfinished messages and gaps may hold in all connections together.
 const MAX_BUFFERED: usize = 128 << 20;
+
+/// What is left when those limits were reached and hoarders had to give: so much less that the search for them, which
+/// looks at every connection, comes seldom.
+const RELIEVED: usize = MAX_BUFFERED / 8 * 7;
 
 /// A connection that is silent for so long is over, or will be picked up again in its middle. SIP and SMPP send
 /// keep-alives every minute or two.
@@ -34,21 +42,41 @@ const DNS_PORT: u16 = 53;
 enum Protocol {
     #[default]
     Undecided,
-    Sip,
+    Sip(SipStream),
     Smpp,
     Dns,
     Hep,
     Web(WebStream),
+    WebSocket(WebSocketStream),
     /// Nothing that we read, or nothing more that we need.
     Ignored,
+}
+
+impl Protocol {
+    /// Octets that it keeps in memory besides those of its direction.
+    fn buffered(&self) -> usize {
+        match self {
+            Self::WebSocket(websocket) => websocket.buffered(),
+            _ => 0,
+        }
+    }
 }
 
 struct Connection {
     /// Tells it from a later connection of the same two ends.
     serial: u64,
     flow: Flow,
+    /// When octets that wait were last used, or began to wait.
+    progress: Time,
     directions: [Direction; 2],
     protocols: [Protocol; 2],
+}
+
+impl Connection {
+    /// Octets that one direction keeps in memory.
+    fn buffered(&self, side: usize) -> usize {
+        self.directions[side].buffered() + self.protocols[side].buffered()
+    }
 }
 
 /// The two ends, the lower first.
@@ -94,26 +122,56 @@ impl Connections {
             self.begin(key, tcp, &seen, shared, out);
         }
         let Some(connection) = self.table.get_mut(&key) else { return };
+        let before = connection.buffered(side);
         let flow = &mut connection.flow;
         flow.last = flow.last.max(ts);
         flow.packets += 1;
         flow.octets += ip.payload.len() as u64;
         let direction = &mut connection.directions[side];
-        let before = direction.buffered();
+        let waited = direction.waiting();
         if tcp.syn {
             connection.protocols[side] = Protocol::Undecided;
         }
         let mut feed = Feed { protocol: &mut connection.protocols[side], flow, seen, shared, out };
         direction.accept(tcp.seq, tcp.syn, tcp.payload, ts, &mut feed);
-        self.buffered = (self.buffered + direction.buffered()).saturating_sub(before);
-        if self.buffered > MAX_BUFFERED {
-            let before = direction.buffered();
-            direction.give_up(&mut feed);
-            self.buffered = (self.buffered + direction.buffered()).saturating_sub(before);
-        }
         direction.finished |= tcp.fin;
+        if waited == 0 || direction.waiting() < waited + tcp.payload.len() {
+            connection.progress = ts;
+        }
+        self.buffered = (self.buffered + connection.buffered(side)).saturating_sub(before);
         if tcp.rst || connection.directions.iter().all(|d| d.finished) {
             self.close(&key, ts, shared, out);
+        }
+        if self.buffered > MAX_BUFFERED {
+            self.relieve(ts, shared, out);
+        }
+    }
+
+    /// Memory is full: those who hold most octets, and for longest without using any, lose what they hold. Whoever comes
+    /// late with a message that goes on arriving is served; whoever hoards is not.
+    fn relieve(&mut self, now: Time, shared: &mut Shared, out: &mut impl Observer) {
+        let hoard = |c: &Connection| c.buffered(0) + c.buffered(1);
+        let weight = |c: &Connection| {
+            let seconds = now.since(c.progress).max(0) / 1_000_000_000;
+            (hoard(c) as u64).saturating_mul(seconds.unsigned_abs() + 1)
+        };
+        let mut all: Vec<_> =
+            self.table.iter().filter(|(_, c)| hoard(c) > 0).map(|(key, c)| (weight(c), *key)).collect();
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, key) in all {
+            if self.buffered <= RELIEVED {
+                break;
+            }
+            let Some(connection) = self.table.get_mut(&key) else { continue };
+            out.count(Counter::TcpHoarders, 1);
+            for side in 0..2 {
+                let before = connection.buffered(side);
+                let (src, dst) = if side == 0 { key } else { (key.1, key.0) };
+                let seen = Seen { ts: now, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
+                let (protocol, flow) = (&mut connection.protocols[side], &mut connection.flow);
+                connection.directions[side].give_up(&mut Feed { protocol, flow, seen, shared, out });
+                self.buffered = (self.buffered + connection.buffered(side)).saturating_sub(before);
+            }
         }
     }
 
@@ -144,8 +202,13 @@ impl Connections {
         let serial = self.next_serial;
         self.next_serial += 1;
         self.expiry.push(seen.ts.plus_seconds(IDLE_SECONDS), (key, serial));
-        let connection =
-            Connection { serial, flow, directions: Default::default(), protocols: Default::default() };
+        let connection = Connection {
+            serial,
+            flow,
+            progress: seen.ts,
+            directions: Default::default(),
+            protocols: Default::default(),
+        };
         self.table.insert(key, connection);
     }
 
@@ -178,8 +241,8 @@ impl Connections {
 
     fn close(&mut self, key: &Key, now: Time, shared: &mut Shared, out: &mut impl Observer) {
         let Some(mut connection) = self.table.remove(key) else { return };
+        self.buffered = self.buffered.saturating_sub(connection.buffered(0) + connection.buffered(1));
         for (side, direction) in connection.directions.iter_mut().enumerate() {
-            self.buffered = self.buffered.saturating_sub(direction.buffered());
             let (src, dst) = if side == 0 { *key } else { (key.1, key.0) };
             let ts = connection.flow.last;
             let seen = Seen { ts, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
@@ -203,6 +266,10 @@ struct Feed<'a, 'p, O> {
 impl<O: Observer> Reader for Feed<'_, '_, O> {
     fn data(&mut self, octets: &[u8], alone: bool) -> usize {
         if matches!(self.protocol, Protocol::Undecided) {
+            // Line ends are keep-alives before any of our protocols (RFC 5626, 3.5.1): kept, they would only pile up.
+            if octets.iter().all(|b| matches!(b, b'\r' | b'\n')) && !self.flow.dns {
+                return octets.len();
+            }
             match self.decide(octets) {
                 Some(protocol) => *self.protocol = protocol,
                 None => return 0,
@@ -220,17 +287,26 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
                 *self.protocol = Protocol::Ignored;
                 return octets.len();
             }
+            if web.upgraded() {
+                *self.protocol = Protocol::WebSocket(WebSocketStream::client());
+                return used + self.data(&octets[used..], false);
+            }
             return used;
+        }
+        if let Protocol::WebSocket(_) = self.protocol {
+            return self.websocket(octets);
         }
         let mut at = 0;
         while at < octets.len() {
             let rest = &octets[at..];
-            let framing = match self.protocol {
-                Protocol::Sip => sip::frame(rest),
+            let framing = match &mut *self.protocol {
+                Protocol::Sip(sip) => sip.frame(rest),
                 Protocol::Smpp => smpp::frame(rest),
                 Protocol::Dns => dns::frame(rest),
                 Protocol::Hep => hep::frame(rest),
-                Protocol::Undecided | Protocol::Web(_) | Protocol::Ignored => return octets.len(),
+                Protocol::Undecided | Protocol::Web(_) | Protocol::WebSocket(_) | Protocol::Ignored => {
+                    return octets.len();
+                }
             };
             match framing {
                 Framing::Message(length) => {
@@ -260,9 +336,11 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
     fn gap(&mut self) {
         match self.protocol {
             Protocol::Web(web) => web.gap(),
+            Protocol::WebSocket(websocket) => websocket.gap(),
             Protocol::Smpp | Protocol::Dns | Protocol::Hep => *self.protocol = Protocol::Undecided,
             // SIP finds its next message by itself; the others have nothing to find.
-            Protocol::Sip | Protocol::Undecided | Protocol::Ignored => {}
+            Protocol::Sip(sip) => *sip = SipStream::default(),
+            Protocol::Undecided | Protocol::Ignored => {}
         }
     }
 
@@ -285,7 +363,10 @@ impl<O: Observer> Feed<'_, '_, O> {
         let start = octets.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(octets.len());
         let told = &octets[start..];
         if sip::looks_like_sip(told) {
-            return Some(Protocol::Sip);
+            return Some(Protocol::Sip(SipStream::default()));
+        }
+        if told.starts_with(b"HTTP/1.1 101 ") {
+            return Some(Protocol::WebSocket(WebSocketStream::server()));
         }
         if hep::looks_like_hep3(octets) {
             return Some(Protocol::Hep);
@@ -293,17 +374,41 @@ impl<O: Observer> Feed<'_, '_, O> {
         if smpp::looks_like_smpp(octets) {
             return Some(Protocol::Smpp);
         }
+        // SIP and HTTP are told by a whole line, however small the segments are that it comes in.
+        let text = told.iter().take(DECIDE).all(|b| !b.is_ascii_control());
+        if text && told.len() <= sip::MAX_START_LINE && memchr::memchr(b'\n', told).is_none() {
+            return None;
+        }
         // A TLS record tells itself by its first octet; the rest needs a few more.
         let enough =
             told.len() >= DECIDE || told.first().is_some_and(|b| !b.is_ascii_alphabetic() && *b != 0);
         enough.then(|| Protocol::Web(WebStream::new()))
     }
 
+    fn websocket(&mut self, octets: &[u8]) -> usize {
+        let Protocol::WebSocket(websocket) = self.protocol else { return 0 };
+        let (seen, shared) = (Seen { packet: None, ..self.seen }, &mut *self.shared);
+        // Both closures tell the one observer, and never at once.
+        let out = RefCell::new(&mut *self.out);
+        let used = websocket.data(
+            octets,
+            &mut |message| shared.sip(&Seen { payload: message, ..seen }, &mut **out.borrow_mut()),
+            &mut |what, n| out.borrow_mut().count(what, n),
+        );
+        if websocket.finished() {
+            *self.protocol = Protocol::Ignored;
+        } else if websocket.refused() {
+            *self.protocol = Protocol::Web(WebStream::new());
+            return used + self.data(&octets[used..], false);
+        }
+        used
+    }
+
     fn message(&mut self, message: &[u8], whole: bool) {
         let packet = if whole { self.seen.packet } else { None };
         let seen = Seen { payload: message, packet, ..self.seen };
         match self.protocol {
-            Protocol::Sip => self.shared.sip(&seen, self.out),
+            Protocol::Sip(_) => self.shared.sip(&seen, self.out),
             Protocol::Hep => {
                 let (octets, Seen { ts, src, dst, .. }) = (message.into(), seen);
                 self.shared.relayed.push(Relayed { ts, src, dst, octets });
@@ -321,7 +426,7 @@ impl<O: Observer> Feed<'_, '_, O> {
                 let unreadable = found.map_or(0, |f| u64::from(f.unreadable) + u64::from(f.cut));
                 out.count(Counter::NamesUnreadable, unreadable);
             }
-            Protocol::Undecided | Protocol::Web(_) | Protocol::Ignored => {}
+            Protocol::Undecided | Protocol::Web(_) | Protocol::WebSocket(_) | Protocol::Ignored => {}
         }
     }
 }
@@ -331,14 +436,15 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::counters::Counters;
     use crate::decode::rtp;
     use crate::product::Side;
     use crate::session::call::Call;
     use crate::session::{Change, Text};
 
-    /// Hears nothing but closed flows.
+    /// Hears of closed flows, and counts.
     #[derive(Default)]
-    struct Closed(u64);
+    struct Closed(u64, Counters);
 
     impl Observer for Closed {
         fn signal(&mut self, _: &mut Call, _: Change, _: &sip::Message<'_>, _: &Seen<'_>) {}
@@ -350,7 +456,9 @@ mod tests {
         fn flow_closed(&mut self, _: &mut Flow, _: Time) {
             self.0 += 1;
         }
-        fn count(&mut self, _: Counter, _: u64) {}
+        fn count(&mut self, what: Counter, n: u64) {
+            self.1.add(what, n);
+        }
     }
 
     fn ip() -> Ip<'static> {
@@ -375,6 +483,95 @@ mod tests {
         }
         assert_eq!((heard.0, all.table.len()), (pairs, 0));
         assert!(all.expiry.len() < 2 * MAX_CONNECTIONS);
+    }
+
+    fn from(last: u8, seq: u32, syn: bool, payload: &[u8]) -> (Ip<'static>, Tcp<'_>) {
+        let src = IpAddr::V4(Ipv4Addr::new(198, 51, 100, last));
+        (Ip { src, ..ip() }, Tcp { seq, payload, ..tcp(syn, false) })
+    }
+
+    /// Sends a stream in segments of `size`; how many SIP messages were read.
+    fn sip_read(stream: &[u8], size: usize) -> u64 {
+        let (mut all, mut heard) = (Connections::default(), Closed::default());
+        let mut shared = Shared::new();
+        let mut seq = 1;
+        for octets in stream.chunks(size) {
+            let (ip, tcp) = from(1, seq, seq == 1, octets);
+            all.segment(
+                &ip,
+                &Tcp { seq: seq - u32::from(tcp.syn), ..tcp },
+                None,
+                Time(0),
+                &mut shared,
+                &mut heard,
+            );
+            seq += octets.len() as u32;
+        }
+        assert_eq!(all.buffered, all.table.values().map(|c| c.buffered(0) + c.buffered(1)).sum::<usize>());
+        heard.1.get(Counter::Sip)
+    }
+
+    fn sip_message(body: usize) -> Vec<u8> {
+        let head = "OPTIONS sip:b.example SIP/2.0\r\nVia: SIP/2.0/TCP a;branch=z9hG4bKa\r\nFrom: <sip:a@a.example>;tag=1\r\n\
+            To: <sip:b.example>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n";
+        let head = format!("{head}Content-Length: {body}\r\n\r\n");
+        [head.as_bytes(), &vec![b'x'; body]].concat()
+    }
+
+    #[test]
+    fn p3_sip_in_any_segments_with_keep_alives_is_read() {
+        let stream =
+            [b"\r\n\r\n", &sip_message(3)[..], b"\r\n\r\n", &sip_message(0), &sip_message(9)].concat();
+        for size in [1, 2, 7, 100, stream.len()] {
+            assert_eq!(sip_read(&stream, size), 3, "{size}");
+        }
+    }
+
+    #[test]
+    fn p3_the_longest_legal_message_is_not_lost() {
+        let stream = [sip_message(1 << 20), sip_message(0)].concat();
+        assert_eq!(sip_read(&stream, 1460), 2);
+    }
+
+    #[test]
+    fn p3_sip_over_websocket_is_read_both_ways() {
+        use crate::decode::websocket::tests::frame;
+        let ask = b"GET /ws HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
+        let answer =
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
+        let masked = frame(0x81, Some([7, 6, 5, 4]), &sip_message(300));
+        let plain = frame(0x81, None, &sip_message(300));
+        for size in [1, 50, 10_000] {
+            assert_eq!(sip_read(&[&ask[..], &masked, &masked].concat(), size), 2);
+            assert_eq!(sip_read(&[&answer[..], &plain, &plain].concat(), size), 2);
+        }
+    }
+
+    #[test]
+    fn hoarders_give_way_to_whoever_comes_late() {
+        let (mut all, mut heard) = (Connections::default(), Closed::default());
+        let mut shared = Shared::new();
+        let unfinished = &sip_message(1 << 20)[..3 << 18];
+        let hoarders = 160u8;
+        assert!(usize::from(hoarders) * unfinished.len() < MAX_BUFFERED);
+        let mut later = Time(0);
+        for last in 1..=hoarders {
+            let (ip, tcp) = from(last, 0, true, unfinished);
+            all.segment(&ip, &tcp, None, later, &mut shared, &mut heard);
+        }
+        // A message that goes on arriving, while more come that don't.
+        later = later.plus_seconds(20);
+        let honest = sip_message(1 << 20);
+        for (n, octets) in honest.chunks(1 << 14).enumerate() {
+            let (ip, tcp) = from(255, (n << 14) as u32 + 1, false, octets);
+            all.segment(&ip, &tcp, None, later, &mut shared, &mut heard);
+            let (ip, tcp) = from(201 + (n % 54) as u8, (n << 20) as u32, true, unfinished);
+            all.segment(&ip, &tcp, None, later, &mut shared, &mut heard);
+            assert!(all.buffered <= MAX_BUFFERED);
+        }
+        assert_eq!(heard.1.get(Counter::Sip), 1);
+        assert!(heard.1.get(Counter::TcpHoarders) > 0);
+        assert_eq!(all.buffered, all.table.values().map(|c| c.buffered(0) + c.buffered(1)).sum::<usize>());
     }
 
     #[test]

@@ -204,7 +204,7 @@ fn hep3_within_hep3_ends_somewhere() {
 fn hep3_that_is_damaged_is_counted_and_other_protocols_on_its_port_are_not() {
     let heard = heard_of(
         Trust::default(),
-        &[udp(9060, b"HEP3\0\x06"), udp(9060, INVITE), udp(9060, b""), udp(9060, b"\x01\x10\x02")],
+        &[udp(9060, b"HEP3\0\x06"), udp(9060, BYE), udp(9060, b""), udp(9060, b"\x01\x10\x02")],
     );
     assert_eq!(heard.counters.get(Counter::HepMalformed), 1);
 }

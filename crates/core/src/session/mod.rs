@@ -12,8 +12,10 @@ mod fragments;
 pub(crate) mod hep;
 pub(crate) mod message;
 pub(crate) mod quic;
+mod sip_stream;
 mod tcp;
 pub(crate) mod web;
+mod websocket;
 
 pub(crate) use demux::Sessions;
 

@@ -111,6 +111,10 @@ counters! {
     NamesUnreadable => "names.unreadable",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
+    /// Directions of TLS connections that were opened with a logged secret.
+    TlsOpened => "tls.opened",
+    /// Directions of TLS connections given up: no secret is logged, the cipher is none that we open, or octets are missing.
+    TlsUnopened => "tls.unopened",
     /// WebSocket messages that an extension has changed (permessage-deflate): not read.
     WebSocketCompressed => "drop.websocket_extended",
     /// WebSocket messages longer than any SIP message: not read.

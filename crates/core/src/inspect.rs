@@ -30,6 +30,11 @@ impl std::fmt::Debug for Inspector {
 }
 
 impl Inspector {
+    /// Takes logged TLS secrets: see `Point::learn_keys`.
+    pub fn learn_keys(&mut self, log: &str) -> usize {
+        self.sessions.learn_keys(log)
+    }
+
     /// Takes one packet.
     pub fn handle(&mut self, packet: &Packet<'_>) {
         self.sessions.handle(packet, &mut self.told);

@@ -66,6 +66,12 @@ impl Point {
         self.release.index.withdraw(liid)
     }
 
+    /// Takes TLS secrets that the operator's own servers logged (`SSLKEYLOGFILE`), to read what those servers carried.
+    /// Returns how many lines gave one.
+    pub fn learn_keys(&mut self, log: &str) -> usize {
+        self.sessions.learn_keys(log)
+    }
+
     /// Takes one packet. Never fails: bad octets are counted, and a bug is contained and counted.
     pub fn handle(&mut self, packet: &Packet<'_>) {
         self.contain(|sessions, release| sessions.handle(packet, release));

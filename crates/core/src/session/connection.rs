@@ -8,8 +8,9 @@ use hashbrown::HashMap;
 use super::expiry::Expiry;
 use super::hep::Relayed;
 use super::sip_stream::SipStream;
-use super::tcp::{Direction, Reader};
-use super::web::WebStream;
+use super::tcp::{Direction, MAX_PENDING, Reader};
+use super::tls::{Agreement, TlsStream};
+use super::web::{self, WebStream};
 use super::websocket::WebSocketStream;
 use super::{Flow, NameVia, Observer, Shared};
 use crate::counters::Counter;
@@ -35,6 +36,9 @@ const IDLE_SECONDS: i64 = 300;
 /// Octets that tell every protocol that we read from every other.
 const DECIDE: usize = 16;
 
+/// How a stream of TLS begins: a handshake record of version 3.
+const TLS: &[u8] = &[22, 3];
+
 const DNS_PORT: u16 = 53;
 
 /// The protocol of one direction of a connection.
@@ -48,8 +52,20 @@ enum Protocol {
     Hep,
     Web(WebStream),
     WebSocket(WebSocketStream),
+    Tls(Box<Tls>),
     /// Nothing that we read, or nothing more that we need.
     Ignored,
+}
+
+/// TLS of which secrets are logged, and the stream inside.
+struct Tls {
+    outer: TlsStream,
+    /// The client's names, until they are told.
+    names: Option<WebStream>,
+    /// Decrypted, not yet consumed.
+    plain: Vec<u8>,
+    /// What the octets inside are: told as those of a plain stream, but never TLS again.
+    inner: Protocol,
 }
 
 impl Protocol {
@@ -57,6 +73,7 @@ impl Protocol {
     fn buffered(&self) -> usize {
         match self {
             Self::WebSocket(websocket) => websocket.buffered(),
+            Self::Tls(tls) => tls.plain.capacity() + tls.inner.buffered(),
             _ => 0,
         }
     }
@@ -70,6 +87,8 @@ struct Connection {
     progress: Time,
     directions: [Direction; 2],
     protocols: [Protocol; 2],
+    /// What both ends' hellos say, when secrets are logged.
+    agreement: Agreement,
 }
 
 impl Connection {
@@ -132,7 +151,8 @@ impl Connections {
         if tcp.syn {
             connection.protocols[side] = Protocol::Undecided;
         }
-        let mut feed = Feed { protocol: &mut connection.protocols[side], flow, seen, shared, out };
+        let agreement = Some(&mut connection.agreement);
+        let mut feed = Feed { protocol: &mut connection.protocols[side], flow, agreement, seen, shared, out };
         direction.accept(tcp.seq, tcp.syn, tcp.payload, ts, &mut feed);
         direction.finished |= tcp.fin;
         if waited == 0 || direction.waiting() < waited + tcp.payload.len() {
@@ -169,7 +189,15 @@ impl Connections {
                 let (src, dst) = if side == 0 { key } else { (key.1, key.0) };
                 let seen = Seen { ts: now, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
                 let (protocol, flow) = (&mut connection.protocols[side], &mut connection.flow);
-                connection.directions[side].give_up(&mut Feed { protocol, flow, seen, shared, out });
+                let agreement = Some(&mut connection.agreement);
+                connection.directions[side].give_up(&mut Feed {
+                    protocol,
+                    flow,
+                    agreement,
+                    seen,
+                    shared,
+                    out,
+                });
                 self.buffered = (self.buffered + connection.buffered(side)).saturating_sub(before);
             }
         }
@@ -208,6 +236,7 @@ impl Connections {
             progress: seen.ts,
             directions: Default::default(),
             protocols: Default::default(),
+            agreement: Agreement::default(),
         };
         self.table.insert(key, connection);
     }
@@ -247,7 +276,8 @@ impl Connections {
             let ts = connection.flow.last;
             let seen = Seen { ts, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
             let protocol = &mut connection.protocols[side];
-            direction.flush(&mut Feed { protocol, flow: &mut connection.flow, seen, shared, out });
+            let (flow, agreement) = (&mut connection.flow, Some(&mut connection.agreement));
+            direction.flush(&mut Feed { protocol, flow, agreement, seen, shared, out });
         }
         out.flow_closed(&mut connection.flow, now);
     }
@@ -257,6 +287,8 @@ impl Connections {
 struct Feed<'a, 'p, O> {
     protocol: &'a mut Protocol,
     flow: &'a mut Flow,
+    /// `None` inside TLS.
+    agreement: Option<&'a mut Agreement>,
     /// The packet at hand.
     seen: Seen<'p>,
     shared: &'a mut Shared,
@@ -293,6 +325,9 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
             }
             return used;
         }
+        if let Protocol::Tls(_) = self.protocol {
+            return self.tls(octets);
+        }
         if let Protocol::WebSocket(_) = self.protocol {
             return self.websocket(octets);
         }
@@ -304,7 +339,11 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
                 Protocol::Smpp => smpp::frame(rest),
                 Protocol::Dns => dns::frame(rest),
                 Protocol::Hep => hep::frame(rest),
-                Protocol::Undecided | Protocol::Web(_) | Protocol::WebSocket(_) | Protocol::Ignored => {
+                Protocol::Undecided
+                | Protocol::Web(_)
+                | Protocol::WebSocket(_)
+                | Protocol::Tls(_)
+                | Protocol::Ignored => {
                     return octets.len();
                 }
             };
@@ -337,6 +376,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
         match self.protocol {
             Protocol::Web(web) => web.gap(),
             Protocol::WebSocket(websocket) => websocket.gap(),
+            Protocol::Tls(tls) => tls.outer.gap(),
             Protocol::Smpp | Protocol::Dns | Protocol::Hep => *self.protocol = Protocol::Undecided,
             // SIP finds its next message by itself; the others have nothing to find.
             Protocol::Sip(sip) => *sip = SipStream::default(),
@@ -365,6 +405,14 @@ impl<O: Observer> Feed<'_, '_, O> {
         if sip::looks_like_sip(told) {
             return Some(Protocol::Sip(SipStream::default()));
         }
+        if octets.starts_with(TLS) && self.agreement.is_some() && !self.shared.keys.is_empty() {
+            return Some(Protocol::Tls(Box::new(Tls {
+                outer: TlsStream::default(),
+                names: Some(WebStream::new()),
+                plain: Vec::new(),
+                inner: Protocol::Undecided,
+            })));
+        }
         if told.starts_with(b"HTTP/1.1 101 ") {
             return Some(Protocol::WebSocket(WebSocketStream::server()));
         }
@@ -383,6 +431,39 @@ impl<O: Observer> Feed<'_, '_, O> {
         let enough =
             told.len() >= DECIDE || told.first().is_some_and(|b| !b.is_ascii_alphabetic() && *b != 0);
         enough.then(|| Protocol::Web(WebStream::new()))
+    }
+
+    fn tls(&mut self, octets: &[u8]) -> usize {
+        let Protocol::Tls(tls) = &mut *self.protocol else { return 0 };
+        let Tls { outer, names, plain, inner } = &mut **tls;
+        let (flow, seen, out) = (&mut *self.flow, Seen { packet: None, ..self.seen }, &mut *self.out);
+        if let Some(web) = names {
+            // Nothing is consumed before the hello is whole, so that both readers see the same octets.
+            web.data(octets, &mut |via, name| {
+                flow.named = true;
+                out.name(flow, via, name, &seen);
+            });
+            if !web.finished() && octets.len() < web::MAX_KEPT && outer.wants_more(octets) {
+                return 0;
+            }
+            *names = None;
+        }
+        let Some(agreement) = self.agreement.as_deref_mut() else { return octets.len() };
+        let used = outer.data(octets, agreement, &self.shared.keys, plain, &mut |what, n| out.count(what, n));
+        let mut feed = Feed { protocol: inner, flow, agreement: None, seen, shared: self.shared, out };
+        if !plain.is_empty() {
+            let taken = feed.data(plain, false).min(plain.len());
+            plain.drain(..taken);
+            if plain.len() > MAX_PENDING || !feed.wants() {
+                feed.count(Counter::StreamUnparsed, plain.len() as u64);
+                *plain = Vec::new();
+                feed.gap();
+            }
+        }
+        if outer.finished() || !feed.wants() {
+            *self.protocol = Protocol::Ignored;
+        }
+        used
     }
 
     fn websocket(&mut self, octets: &[u8]) -> usize {
@@ -426,7 +507,11 @@ impl<O: Observer> Feed<'_, '_, O> {
                 let unreadable = found.map_or(0, |f| u64::from(f.unreadable) + u64::from(f.cut));
                 out.count(Counter::NamesUnreadable, unreadable);
             }
-            Protocol::Undecided | Protocol::Web(_) | Protocol::WebSocket(_) | Protocol::Ignored => {}
+            Protocol::Undecided
+            | Protocol::Web(_)
+            | Protocol::WebSocket(_)
+            | Protocol::Tls(_)
+            | Protocol::Ignored => {}
         }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod message;
 pub(crate) mod quic;
 mod sip_stream;
 mod tcp;
+pub(crate) mod tls;
 pub(crate) mod web;
 mod websocket;
 
@@ -148,11 +149,18 @@ pub(crate) struct Shared {
     messages: message::Messages,
     /// HEP packets of TCP streams that are still to be read: those of the segment at hand.
     relayed: Vec<hep::Relayed>,
+    /// Secrets of the operator's own TLS servers.
+    keys: tls::KeyLog,
 }
 
 impl Shared {
     fn new() -> Self {
-        Self { calls: call::Calls::new(), messages: message::Messages::default(), relayed: Vec::new() }
+        Self {
+            calls: call::Calls::new(),
+            messages: message::Messages::default(),
+            relayed: Vec::new(),
+            keys: tls::KeyLog::default(),
+        }
     }
 
     /// A SIP message framed out of a stream.

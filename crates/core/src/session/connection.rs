@@ -443,7 +443,7 @@ impl<O: Observer> Feed<'_, '_, O> {
                 flow.named = true;
                 out.name(flow, via, name, &seen);
             });
-            if !web.finished() && octets.len() < web::MAX_KEPT && outer.wants_more(octets) {
+            if !web.finished() && octets.len() < web::MAX_KEPT && TlsStream::may_be_hello(octets) {
                 return 0;
             }
             *names = None;

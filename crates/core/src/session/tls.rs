@@ -62,7 +62,7 @@ impl TlsStream {
     }
 
     /// A client's hello has begun and isn't whole: a stream that begins with another message is the server's.
-    pub(crate) fn wants_more(&self, octets: &[u8]) -> bool {
+    pub(crate) fn may_be_hello(octets: &[u8]) -> bool {
         octets.get(RECORD_HEADER).is_none_or(|kind| *kind == handshake::CLIENT_HELLO)
     }
 

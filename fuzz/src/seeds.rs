@@ -20,6 +20,33 @@ const SMS: [&str; 3] = [
     "010006913306000000f00014040b913336998910f00008626010090000800400680069",
 ];
 
+/// A sender report, its source's name, a goodbye (RFC 3550, 6).
+const RTCP: &[u8] = &[
+    0x80, 200, 0, 6, 1, 2, 3, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 0, 0, 0, 9, 0, 0, 9, 9, 0x81, 202, 0, 2,
+    1, 2, 3, 4, 1, 2, b'a', b'b', 0x81, 203, 0, 1, 1, 2, 3, 4,
+];
+
+/// Pieces of two datagrams out of order, with an overlap: see the target for the fields.
+const FRAGMENTS: [[u8; 5]; 6] = [
+    [0, 0, 2, 16, 0],
+    [1, 0, 4, 9, 0],
+    [2, 0, 0, 80, 1],
+    [0, 0, 0, 24, 1],
+    [3, 0, 10, 5, 3],
+    [0, 0, 1, 8, 3],
+];
+
+/// A stream with a late segment, a retransmission and a gap: see the target for the fields.
+const SEGMENTS: [[u8; 4]; 7] = [
+    [0, 0, 0, 0x80],
+    [0, 0, 100, 0],
+    [0, 200, 100, 0],
+    [0, 100, 100, 1],
+    [0, 50, 200, 0],
+    [4, 0, 100, 3],
+    [5, 0, 0, 3],
+];
+
 /// Takes the capture apart.
 pub fn of(demo: &Path) -> Result<Seeds, SourceError> {
     let mut seeds = Seeds::new();
@@ -27,14 +54,22 @@ pub fn of(demo: &Path) -> Result<Seeds, SourceError> {
     let mut frames = 0;
     let mut source = mandat_source::open(&[demo])?;
     while let Some(packet) = source.next()? {
-        add(&mut seeds, "packet", [&[0], packet.data].concat());
-        let (ports, payload) = transport(packet.data);
+        add(&mut seeds, "link", [&[0], packet.data].concat());
+        let (ip, segment, ports, payload) = transport(packet.data);
+        add(&mut seeds, "ip", ip.to_vec());
+        add(&mut seeds, "transport", segment.to_vec());
         let target = target_of(ports, payload);
         if let Some(target) = target.filter(|_| !payload.is_empty()) {
             add(&mut seeds, target, payload.to_vec());
-        }
-        if target == Some("sip") {
-            texts(&mut seeds, payload);
+            match target {
+                "sip" => {
+                    add(&mut seeds, "sip_frame", [payload, b"\r\n\r\n", payload].concat());
+                    texts(&mut seeds, payload);
+                }
+                "http" | "tls" => add(&mut seeds, "web", [&[99], payload].concat()),
+                "rtp" if payload.len() == 16 => add(&mut seeds, "dtmf", payload[4..].repeat(3)),
+                _ => {}
+            }
         }
         // One media packet in fifty keeps `sessions` to what happens.
         frames += 1;
@@ -43,6 +78,7 @@ pub fn of(demo: &Path) -> Result<Seeds, SourceError> {
             run.push(0);
             run.extend(packet.data);
             if run.len() > FRAMES * 500 {
+                add(&mut seeds, "point", run.clone());
                 add(&mut seeds, "sessions", std::mem::take(&mut run));
             }
         }
@@ -55,8 +91,15 @@ pub fn of(demo: &Path) -> Result<Seeds, SourceError> {
         add(&mut seeds, "sms", octets);
     }
     add(&mut seeds, "keyword", "Le tour\u{200b}ne\u{200d}sol, STRASSE, キーワード, e\u{301}t\u{e9}".into());
-    add(&mut seeds, "capture", capture());
-    add(&mut seeds, "capture", capture_ng());
+    add(&mut seeds, "rtcp", RTCP.to_vec());
+    add(&mut seeds, "fragments", FRAGMENTS.concat());
+    add(&mut seeds, "tcp", SEGMENTS.concat());
+    for (name, file) in [("pcap", capture()), ("pcapng", capture_ng()), ("netmon", capture_netmon())] {
+        // The targets supply the magic number; that of pcap is chosen by an octet.
+        let rest = file[4..].to_vec();
+        add(&mut seeds, name, if name == "pcap" { [&[0], &rest[..]].concat() } else { rest });
+        add(&mut seeds, "capture", file);
+    }
     Ok(seeds)
 }
 
@@ -67,8 +110,8 @@ fn add(seeds: &mut Seeds, target: &'static str, octets: Vec<u8>) {
     }
 }
 
-/// Ports and payload of an Ethernet frame of the demo.
-fn transport(frame: &[u8]) -> ([u16; 2], &[u8]) {
+/// The IP packet, its payload, ports and their payload of an Ethernet frame of the demo.
+fn transport(frame: &[u8]) -> (&[u8], &[u8], [u16; 2], &[u8]) {
     let word = |at: usize| u16::from_be_bytes([byte(frame, at), byte(frame, at + 1)]);
     let ip = if word(12) == 0x8100 { 18 } else { 14 };
     let (at, protocol) = if byte(frame, ip) >> 4 == 6 {
@@ -77,7 +120,8 @@ fn transport(frame: &[u8]) -> ([u16; 2], &[u8]) {
         (ip + 20, byte(frame, ip + 9))
     };
     let header = if protocol == 6 { 20 } else { 8 };
-    ([word(at), word(at + 2)], frame.get(at + header..).unwrap_or_default())
+    let from = |at: usize| frame.get(at..).unwrap_or_default();
+    (from(ip), from(at), [word(at), word(at + 2)], from(at + header))
 }
 
 fn byte(octets: &[u8], at: usize) -> u8 {
@@ -136,5 +180,18 @@ fn capture_ng() -> Vec<u8> {
             out.extend(word.to_le_bytes());
         }
     }
+    out
+}
+
+/// Two frames and their table.
+fn capture_netmon() -> Vec<u8> {
+    const START: [u16; 8] = [2026, 6, 1, 1, 9, 0, 0, 0];
+    const TABLE: [u32; 2] = [168, 8];
+    const FRAME: [u32; 5] = [1, 0, 4, 4, 0x6463_6261];
+    let mut out = b"GMBU\0\x02\x01\0".to_vec();
+    out.extend(START.iter().flat_map(|field| field.to_le_bytes()));
+    out.extend(TABLE.iter().flat_map(|field| field.to_le_bytes()));
+    out.resize(128, 0);
+    out.extend([FRAME, FRAME].concat().iter().chain(&[128, 148]).flat_map(|word| word.to_le_bytes()));
     out
 }

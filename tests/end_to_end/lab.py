@@ -19,6 +19,11 @@ CAPTURE_BEGINS = "2025-06-01T00:00:00Z"
 """Before the first packet of every capture that the tests make."""
 
 
+def number(value: str) -> dict[str, str]:
+    """A number as a warrant names it."""
+    return {"type": "e164Number", "value": value}
+
+
 @dataclass
 class Lab:
     """A lab site in a directory of its own, with a home and a place for temporary files beside it."""
@@ -71,7 +76,7 @@ class Lab:
         }
 
     def intercept(self, liid: str, numbers: list[str], product: str = "IRIandCC") -> None:
-        targets = [{"type": "e164Number", "value": number} for number in numbers]
+        targets = [number(value) for value in numbers]
         self.activate(self.document(liid, "intercept", targets=targets, product=product))
 
     def retain(self, liid: str) -> None:
@@ -95,6 +100,14 @@ class Lab:
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
         return done
+
+    def refused(self, *command: str, code: int) -> dict[str, Any]:
+        """The diagnosis of a command that must fail with this exit code: place, fault and what to do."""
+        done = self.mandat(*command, "--json", code=code)
+        told: dict[str, Any] = json.loads(done.stderr.splitlines()[-1])["error"]
+        assert told["exit_code"] == code
+        assert told["message"]
+        return told
 
     def run(self, *sources: Path | str, code: int = 0, **how: Any) -> dict[str, Any]:
         done = self.mandat("run", *map(str, sources), "--json", code=code, **how)

@@ -4,37 +4,55 @@
 //! Allocation is bounded by libFuzzer's `-malloc_limit_mb`, time by `-timeout`: see `fuzz/README.md`.
 #![allow(clippy::missing_panics_doc, reason = "a panic is how a fuzz body tells of a finding")]
 
+mod state;
+
 use std::hint::black_box;
 
-use crate::counters::Counter;
+pub use state::{fragments, point, sessions, tcp, web};
+
 use crate::decode::{
     Framing, dns, dtmf, gsm7, hep, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
     websocket,
 };
-use crate::identifier::NumberingPlans;
+use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target};
 use crate::keyword::{self, Keywords};
-use crate::packet::{LinkType, Packet, Seen, Time};
-use crate::product::Side;
-use crate::session::call::Call;
-use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
+use crate::packet::LinkType;
+use crate::session::quic::QuicHello;
 
-/// Link and IP headers, down to the transport payload.
-pub fn packet(octets: &[u8]) {
+/// Link headers.
+pub fn link(octets: &[u8]) {
     let Some((link, frame)) = link_and_frame(octets) else { return };
-    if let link::Network::Ip(packet) = link::network(link, frame)
-        && let Some(packet) = ip::parse(packet)
-    {
-        assert!(packet.payload.len() <= frame.len());
-        _ = black_box(transport::tcp(packet.payload).map(|segment| segment.payload.len()));
-        if let Some(datagram) = transport::udp(packet.payload) {
-            _ = black_box(transport::gtp_u(datagram.payload));
-        }
+    if let link::Network::Ip(packet) = link::network(link, frame) {
+        assert!(packet.len() <= frame.len());
     }
 }
 
-/// A SIP message and its framing in a stream, with every identity and body in it.
+/// An IP packet of either version, and ESP without encryption.
+pub fn ip(octets: &[u8]) {
+    if let Some(packet) = ip::parse(octets) {
+        assert!(packet.payload.len() <= octets.len());
+        assert_eq!(packet.src.is_ipv4(), packet.dst.is_ipv4());
+    }
+    if let Some((_, payload)) = ip::esp_null(octets) {
+        assert!(payload.len() < octets.len());
+    }
+}
+
+/// TCP, UDP and GTP-U headers.
+pub fn transport(octets: &[u8]) {
+    if let Some(segment) = transport::tcp(octets) {
+        assert!(segment.payload.len() + 20 <= octets.len());
+    }
+    if let Some(datagram) = transport::udp(octets) {
+        assert!(datagram.payload.len() + 8 <= octets.len());
+    }
+    if let Some(inner) = transport::gtp_u(octets) {
+        assert!(inner.len() + 8 <= octets.len());
+    }
+}
+
+/// A SIP message, with every identity and body in it.
 pub fn sip(octets: &[u8]) {
-    frames(octets, sip::frame);
     if let Some(message) = sip::Message::parse(octets) {
         message.parties(&mut |_, uri| _ = black_box(uri.len()));
         message.bodies(|kind, body| {
@@ -44,6 +62,11 @@ pub fn sip(octets: &[u8]) {
     }
 }
 
+/// SIP in a stream: where messages begin and end.
+pub fn sip_frame(octets: &[u8]) {
+    frames(octets, sip::frame);
+}
+
 /// A session description.
 pub fn sdp(octets: &[u8]) {
     if let Some(session) = sdp::Session::parse(octets) {
@@ -51,15 +74,33 @@ pub fn sdp(octets: &[u8]) {
     }
 }
 
-/// RTP, RTCP and telephone events.
+/// An RTP packet.
 pub fn rtp(octets: &[u8]) {
     if let Some(packet) = rtp::Packet::parse(octets) {
         assert!(packet.payload.len() + 12 <= octets.len());
-        if let Some(event) = dtmf::Payload::parse(packet.payload) {
-            _ = black_box(dtmf::Detector::default().packet(packet.timestamp, event));
+    }
+}
+
+/// A compound of RTCP packets.
+pub fn rtcp(octets: &[u8]) {
+    assert!(rtcp::packet_types(octets).count() * 4 <= octets.len());
+    if rtcp::is_rtcp(octets) {
+        assert!(octets[0] >> 6 == 2 && octets.len() >= 4);
+    }
+}
+
+/// Telephone events of one stream: a timestamp and a payload each. The same packet twice is one key.
+pub fn dtmf(octets: &[u8]) {
+    let mut detector = dtmf::Detector::default();
+    for packet in octets.chunks(8) {
+        if let Some((timestamp, payload)) = packet.split_first_chunk()
+            && let Some(event) = dtmf::Payload::parse(payload)
+        {
+            let timestamp = u32::from_be_bytes(*timestamp);
+            assert!(detector.packet(timestamp, event).is_none_or(|told| told == event.event));
+            assert_eq!(detector.packet(timestamp, event), None);
         }
     }
-    assert!(rtcp::packet_types(octets).count() * 4 <= octets.len());
 }
 
 /// An SMPP operation and its framing in a stream.
@@ -132,8 +173,14 @@ pub fn tls(octets: &[u8]) {
     }
 }
 
-/// A QUIC datagram: its packets, the keys of its Initial, and octets as if they had been decrypted.
+/// A QUIC datagram: its packets, the keys of its Initial, octets as if they had been decrypted, and the hello that
+/// several datagrams make.
 pub fn quic(octets: &[u8]) {
+    let mut hello = QuicHello::new();
+    for datagram in octets.chunks(octets.len() / 2 + 1) {
+        _ = black_box(hello.feed(datagram));
+    }
+    assert!(hello.octets() <= octets.len());
     for packet in quic::packets(octets) {
         if let quic::Packet::Initial(initial) = packet
             && let Some(keys) = quic::ClientKeys::derive(initial.version, initial.dcid)
@@ -158,39 +205,44 @@ pub fn http(octets: &[u8]) {
     }
 }
 
-/// Text in search of keywords, folded and not.
+/// Text in search of keywords, folded and not. What is folded stays so.
 pub fn keyword(octets: &[u8]) {
     let text = String::from_utf8_lossy(octets);
     let keywords = [("tournesol", true), ("straße", false), ("キーワード", false), ("e\u{301}t\u{e9}", true)];
     if let Ok(keywords) = Keywords::new(&keywords) {
         assert!(keywords.find(&text).iter().all(|(id, _)| *id < 4));
     }
-    _ = black_box(keyword::fold(&text));
+    let folded = keyword::fold(&text);
+    assert_eq!(folded.as_ref(), keyword::fold(folded.as_ref()).as_ref());
 }
 
-/// A URI or address under a numbering plan: reading a normal form again must not change it.
+/// A URI or address under a numbering plan, a target of a warrant, a domain. A number in normal form is the number
+/// that it was made of.
 pub fn identity(octets: &[u8]) {
     let Ok(plans) = serde_json::from_str::<NumberingPlans>(PLANS) else { return };
-    _ = black_box(plans.site().identity(&String::from_utf8_lossy(octets)).map(|identity| identity.text()));
+    let text = String::from_utf8_lossy(octets);
+    if let Some(identity) = plans.site().identity(&text)
+        && let Identity::Number(_) = identity
+    {
+        let again = plans.site().identity(&format!("tel:+{}", identity.text()));
+        assert!(again == Some(identity), "a normal form that reads as another identity");
+    }
+    for ton in 0..8 {
+        _ = black_box(plans.site().address(&text, ton).map(|identity| identity.text().len()));
+    }
+    for kind in ["e164Number", "sipUri", "telUri"] {
+        _ = black_box(Target::parse(kind, &text).is_ok());
+    }
+    let mut domains = DomainIndex::default();
+    if let Ok(domain) = Domain::parse(&text) {
+        let name = domain.as_str().to_owned();
+        domains.insert(domain, true, 0);
+        assert_eq!(domains.find(&name).len(), 1, "a domain that doesn't meet itself");
+    }
+    _ = black_box(domains.find(&text).len());
 }
 
 const PLANS: &str = r#"{"country_code": "33", "international_prefixes": ["00"], "national_prefix": "0"}"#;
-
-/// A whole capture: packets, each behind its length in two octets, through reassembly and every session.
-pub fn sessions(mut octets: &[u8]) {
-    let (mut sessions, mut now) = (Sessions::new(), Time(0));
-    while let Some((length, rest)) = octets.split_first_chunk() {
-        let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
-        let (packet, rest) = rest.split_at(length);
-        octets = rest;
-        if let Some((link, data)) = link_and_frame(packet) {
-            // Half a second a packet: a few hundred packets pass every timer.
-            now = Time(now.0 + 500_000_000);
-            sessions.handle(&Packet { ts: now, link, data, wire_len: data.len() as u32 }, &mut Deaf);
-        }
-    }
-    sessions.finish(&mut Deaf);
-}
 
 /// The first octet chooses the link type.
 fn link_and_frame(octets: &[u8]) -> Option<(LinkType, &[u8])> {
@@ -233,26 +285,4 @@ fn text_of(data: sms::UserData<'_>) {
     let alphabet = data.alphabet;
     let mut text = String::new();
     _ = black_box(alphabet.decode(&data.into_owned(), &mut text));
-}
-
-/// Hears everything and keeps nothing.
-struct Deaf;
-
-impl Observer for Deaf {
-    fn signal(&mut self, call: &mut Call, _: Change, _: &sip::Message<'_>, _: &Seen<'_>) {
-        call.checked = call.parties.len();
-    }
-    fn rtp(&mut self, call: &mut Call, stream: usize, _: &rtp::Packet<'_>, _: &Seen<'_>) {
-        assert!(call.streams[stream].seen <= call.streams[stream].expected);
-    }
-    fn rtcp(&mut self, _: &mut Call, _: Side, _: &Seen<'_>) {}
-    fn call_closed(&mut self, call: &mut Call, _: Time) {
-        assert!(call.end_reason.is_some());
-    }
-    fn text(&mut self, _: &Text<'_>, _: &Seen<'_>) {}
-    fn name(&mut self, _: &mut Flow, _: NameVia, name: &str, _: &Seen<'_>) {
-        assert!(!name.is_empty());
-    }
-    fn flow_closed(&mut self, _: &mut Flow, _: Time) {}
-    fn count(&mut self, _: Counter, _: u64) {}
 }

@@ -119,7 +119,7 @@ impl Observer for Teller {
         let transports: Vec<_> =
             [("udp", call.udp), ("tcp", call.tcp)].iter().filter(|t| t.1).map(|t| t.0).collect();
         self.out.push_back(json!({
-            "kind": "call", "call_id": call.call_id, "from": uri(Role::From), "to": uri(Role::To),
+            "kind": "call", "call_id": call.call_id.text(), "from": uri(Role::From), "to": uri(Role::To),
             "request_uri": uri(Role::RequestUri), "pai": asserted, "start": call.start.seconds(),
             "ringing": call.ringing.map(Time::seconds), "answer": call.answer.map(Time::seconds),
             "end": call.end.map(Time::seconds), "end_reason": call.end_reason.map(EndReason::name),
@@ -137,7 +137,7 @@ impl Observer for Teller {
             self.out.push_back(json!({
                 "kind": "stream", "src": s.src.ip.to_string(), "sport": s.src.port, "dst": s.dst.ip.to_string(),
                 "dport": s.dst.port, "ssrc": format!("{:#010x}", s.ssrc), "payload": payload, "packets": s.seen,
-                "lost": s.expected.saturating_sub(s.seen), "call_id": call.call_id,
+                "lost": s.expected.saturating_sub(s.seen), "call_id": call.call_id.text(),
             }));
         }
     }

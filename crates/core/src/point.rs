@@ -447,7 +447,7 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
     Facts {
         event,
         parties: call.parties.to_vec(),
-        call_id: Some(Pii(call.call_id.clone())),
+        call_id: Some(Pii(call.call_id.text().into())),
         status: call.final_status,
         start: Some(call.start),
         ringing: call.ringing,
@@ -480,7 +480,7 @@ impl CallRecord {
             caller,
             callee,
             parties: std::mem::take(&mut call.parties).into_vec(),
-            call_id: Pii(std::mem::take(&mut call.call_id)),
+            call_id: Pii(call.call_id.text().into()),
             src: Pii(call.src.ip),
             dst: Pii(call.dst.ip),
         }

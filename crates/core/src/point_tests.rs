@@ -340,3 +340,39 @@ proptest! {
         prop_assert!(tap.told().is_empty());
     }
 }
+
+/// The tasks of the fuzz target `point`, in one log. The numbers and words are those of the demo capture.
+#[test]
+fn the_fuzz_target_has_tasks_that_are_admitted() {
+    let criterion = |kind: &str, more: Value| json!({"criteria": [more], "ceiling": {"sessions": 3}, "legal_basis": kind});
+    let keyword = json!({"type": "keyword", "value": "tournesol", "whole_word": true});
+    let domain = json!({"type": "domain", "value": "watched.example", "subdomains": true});
+    let documents = [
+        intercept("NUMBER", "IRIandCC"),
+        warrant("KEYWORD", "screening", &criterion("keyword", keyword)),
+        warrant("DOMAIN", "screening", &criterion("domain", domain)),
+        warrant("RETENTION", "retention", &json!({"retention": {"days": 1}, "recipients": []})),
+    ];
+    let mut bundles = documents.each_ref().map(bundle);
+    let leaves: Vec<Vec<u8>> =
+        bundles.iter().map(|b| STANDARD.decode(b["entry"].as_str().unwrap()).unwrap()).collect();
+    for (index, bundle) in bundles.iter_mut().enumerate() {
+        let proof: Vec<String> =
+            testlog::inclusion(&leaves, index).iter().map(|hash| STANDARD.encode(hash)).collect();
+        bundle["index"] = json!(index);
+        bundle["proof"] = json!(proof);
+        bundle["checkpoint"] = json!(testlog::note("test/log", &leaves, "test/log", &key(1)));
+    }
+    let mut point = point(&[]);
+    for bundle in &bundles {
+        point.admit(bundle.to_string().as_bytes(), at(0), Resume::default()).unwrap();
+    }
+    let bundles = bundles.map(|bundle| bundle.to_string());
+    let tasks = json!({"now": START, "config": config().to_string(), "bundles": bundles});
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fuzz/point.json");
+    if std::env::var_os("WRITE_FUZZ_TASKS").is_some() {
+        std::fs::write(file, format!("{tasks:#}\n")).unwrap();
+    }
+    let written: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert!(written == tasks, "out of date: run this test once with WRITE_FUZZ_TASKS=1");
+}

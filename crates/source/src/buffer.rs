@@ -6,7 +6,7 @@ use crate::MAX_PACKET;
 
 /// Octets asked of the system at once. Large enough that the call costs nothing beside the copy, small enough to stay
 /// in the second-level cache while the packets in it are looked at.
-pub(crate) const READ_SIZE: usize = 1 << 20;
+pub(crate) const READ_SIZE: usize = 1 << 18;
 
 /// The most that [`Buffer::need`] can be asked for: a packet of the largest size with headers and options beside it.
 /// It is what bounds the memory of a file, whatever its headers say.

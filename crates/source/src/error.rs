@@ -18,7 +18,7 @@ pub enum Reason {
     Directory,
     /// A file of no octets.
     Empty,
-    /// Neither pcap nor pcapng, nor either inside gzip or zstd.
+    /// Neither pcap, pcapng nor Network Monitor, nor one of them inside gzip or zstd.
     NotCapture,
     /// A version of the format that didn't exist when this was written.
     Version(u16),
@@ -40,6 +40,18 @@ pub enum Reason {
     TooManyInterfaces,
     /// A pcapng Simple Packet Block carries no time; it was given that of the packet before it.
     NoTime,
+    /// The frame table of a Network Monitor file is cut short, not one, or of another length than the frames found
+    /// without it.
+    FrameTable,
+    /// A frame of a Network Monitor file is not where the table says, or not as long as it says; it was skipped.
+    Frame,
+    /// Frames of a Network Monitor file are of a kind that no link type names: they are handed on and dropped at the
+    /// point, counted.
+    MediaType(u16),
+    /// A Network Monitor file before version 2.3: its times are local, and it doesn't say where.
+    LocalTime,
+    /// The start of a Network Monitor capture is no date.
+    StartTime,
     /// The file was written to while it was read: its end may be missing.
     Changed,
     /// Reading failed.
@@ -67,6 +79,11 @@ impl Reason {
             Self::UnknownInterface(_) => "source.unknown_interface",
             Self::TooManyInterfaces => "source.too_many_interfaces",
             Self::NoTime => "source.no_time",
+            Self::FrameTable => "source.frame_table",
+            Self::Frame => "source.frame",
+            Self::MediaType(_) => "source.media_type",
+            Self::LocalTime => "source.local_time",
+            Self::StartTime => "source.start_time",
             Self::Changed => "source.changed",
             Self::Io(_) => "source.io",
         }
@@ -82,7 +99,7 @@ impl Reason {
             Self::Directory => "name the files in it",
             Self::Empty => "check that the capture has started and that its disk is not full",
             Self::NotCapture => {
-                "give pcap or pcapng, plain or in gzip or zstd; `editcap -F pcapng` converts others"
+                "give pcap, pcapng or Network Monitor 2, plain or in gzip or zstd; `editcap -F pcapng` converts others"
             }
             Self::Version(_) => "write it again with a current tcpdump or Wireshark",
             Self::LinkType(_) => "capture on Ethernet, Linux cooked or raw IP, or convert the file",
@@ -96,6 +113,15 @@ impl Reason {
             Self::UnknownInterface(_) => "write the file again with a current tool",
             Self::TooManyInterfaces => "split the section into several files",
             Self::NoTime => "capture with Enhanced Packet Blocks when the time matters",
+            Self::FrameTable => {
+                "give the whole file, unpacked and not through a pipe, or convert it with `editcap -F pcapng`"
+            }
+            Self::Frame => "copy the file again; if that doesn't help, the writer left it so",
+            Self::MediaType(_) => "capture on Ethernet or raw IP",
+            Self::LocalTime => {
+                "times were read as UTC: shift them by the capturing host's offset with `editcap -t SECONDS`"
+            }
+            Self::StartTime => "times count from 1970: shift them with `editcap -t SECONDS`",
             Self::Changed => "read it again when the capture has ended",
             Self::Io(_) => "check the disk or the pipe, then run again",
         }
@@ -114,6 +140,11 @@ impl Reason {
                 | Self::UnknownInterface(_)
                 | Self::TooManyInterfaces
                 | Self::NoTime
+                | Self::FrameTable
+                | Self::Frame
+                | Self::MediaType(_)
+                | Self::LocalTime
+                | Self::StartTime
                 | Self::Changed
         )
     }
@@ -150,6 +181,13 @@ impl fmt::Display for Reason {
             Self::UnknownInterface(id) => write!(f, "a packet of undescribed interface {id} was skipped"),
             Self::TooManyInterfaces => f.write_str("too many interfaces in one section"),
             Self::NoTime => f.write_str("a packet without time was given that of the one before it"),
+            Self::FrameTable => {
+                f.write_str("the frame table is cut short, damaged, or of another length than its frames")
+            }
+            Self::Frame => f.write_str("a frame whose place or length can't be true was skipped"),
+            Self::MediaType(media) => write!(f, "media type {media:#x} is not read"),
+            Self::LocalTime => f.write_str("times are local and their zone is not stated"),
+            Self::StartTime => f.write_str("the start of the capture is no date"),
             Self::Changed => f.write_str("changed while it was read"),
             Self::Io(kind) => write!(f, "reading failed: {kind}"),
         }

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::Reason;
+use crate::frame_table::Octets;
 
 /// The name that stands for standard input.
 pub(crate) const STANDARD_INPUT: &str = "-";
@@ -68,6 +69,8 @@ pub(crate) struct Input {
     pub(crate) tally: Arc<Tally>,
     watch: Option<Watch>,
     packed: bool,
+    #[cfg(feature = "fuzz")]
+    memory: Option<Arc<[u8]>>,
 }
 
 impl Input {
@@ -90,10 +93,10 @@ impl Input {
         Self::unpack(Counted(file, Arc::clone(&tally)), tally, watch)
     }
 
-    /// Octets in memory, which nobody else changes.
-    #[cfg(any(test, feature = "fuzz"))]
-    pub(crate) fn memory() -> Self {
-        Self { tally: Arc::default(), watch: None, packed: false }
+    /// Octets in memory, which nobody else changes; like those of a pipe, or as if they could be read at any place.
+    #[cfg(feature = "fuzz")]
+    pub(crate) fn in_memory(at_any_place: Option<&[u8]>) -> Self {
+        Self { tally: Arc::default(), watch: None, packed: false, memory: at_any_place.map(Into::into) }
     }
 
     fn unpack<R: Read + Send + 'static>(
@@ -110,12 +113,29 @@ impl Input {
             None => Box::new(whole),
             Some(packing) => Box::new(Unpacked::start(packing, whole)?),
         };
-        Ok((Self { tally, watch, packed: packing.is_some() }, stream))
+        let input = Self {
+            tally,
+            watch,
+            packed: packing.is_some(),
+            #[cfg(feature = "fuzz")]
+            memory: None,
+        };
+        Ok((input, stream))
     }
 
     /// Octets on disk; `None` for a pipe.
     pub(crate) fn len(&self) -> Option<u64> {
         self.watch.as_ref().map(|watch| watch.len)
+    }
+
+    /// Its octets and how many they are, where they can be read at any place: neither packed nor a pipe.
+    pub(crate) fn at_any_place(&self) -> Option<(Octets, u64)> {
+        #[cfg(feature = "fuzz")]
+        if let Some(octets) = &self.memory {
+            return Some((Octets::Memory(Arc::clone(octets)), octets.len() as u64));
+        }
+        let watch = self.watch.as_ref().filter(|_| !self.packed)?;
+        Some((Octets::File(Arc::clone(&watch.file)), watch.len))
     }
 
     /// Whether the file was written to since it was opened.

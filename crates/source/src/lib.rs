@@ -16,6 +16,7 @@
 
 mod buffer;
 mod error;
+mod frame_table;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod input;

@@ -1,8 +1,12 @@
-//! Microsoft Network Monitor 2.x captures: a header, the frames one behind the other, then a table of their offsets.
+//! Microsoft Network Monitor 2.x captures (Network Monitor 3 help, "Capture File Format").
 //!
-//! There is no public standard; the layout is that of Microsoft's "Network Monitor Capture File" description, and
-//! Wireshark's reader is the oracle. The table is not needed: frames stand in its order, up to where it begins, so that
-//! pipes and packed files read like plain ones.
+//! A table, usually behind the frames, says where each frame begins. It is read in pieces through positional reads
+//! while the frames stream past once, from front to back: no lie in it can make the file be read twice, and memory
+//! doesn't depend on how many frames it claims.
+//!
+//! Standard input and packed files have no positions, and a file that was cut short has no table. There the frames are
+//! read one behind the other up to where the table begins, as every known writer puts them; when the table's length
+//! tells of another number of frames than came, that is told.
 
 use std::io;
 
@@ -11,195 +15,284 @@ use mandat_core::{LinkType, Time};
 use crate::MAX_PACKET;
 use crate::buffer::Buffer;
 use crate::error::Reason;
-use crate::reader::{Current, Order, Step};
+use crate::frame_table::{ENTRY, Entry, FrameTable};
+use crate::input::Input;
+use crate::reader::{Current, Order, Step, is_read};
 
 const MAGIC: [u8; 4] = *b"GMBU";
 
-/// Octets of the file header that hold anything.
-const FILE_HEADER: usize = 32;
+/// Octets of the file header: every writer leaves so many, and no frame may begin in them. The first 32 are read;
+/// what follows says where comments and process names are.
+const FILE_HEADER: usize = 128;
 
-/// Where the first frame stands.
-const FIRST_FRAME: u64 = 128;
-
-/// Time since the capture's start in microseconds, length on the wire, length captured.
+/// Octets of a frame header: microseconds since the start, length on the wire, length in the file.
 const FRAME_HEADER: usize = 16;
 
-pub(crate) struct NetMon {
-    /// The media of all frames, before version 2.1 said it for each.
-    media: u16,
-    /// Octets behind each frame.
-    trailer: usize,
-    start: Time,
-    /// Offset of the frame table: the end of the frames.
-    table: u64,
+/// 1970 in units of 100 nanoseconds since 1601 (`FILETIME`).
+const EPOCH: i64 = 116_444_736_000_000_000;
+
+/// Media that no registered link type names get one above the registry's sixteen bits, which no decoder reads.
+const UNREGISTERED: u32 = 0x1_0000;
+
+/// What media type values stand for ("Media Types"); Network Monitor 2.x reused the numbers that NDIS had for
+/// other networks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Media {
+    /// Frames of a link type that has a number at tcpdump.org.
+    Link(LinkType),
+    /// Frames of another kind: ATM with a header of its own, 802.11 with another, event tracing.
+    Other(u16),
+    /// No frame of a network: names of adapters, the DNS cache, the text of the capture filter.
+    Note,
 }
 
-impl NetMon {
+impl Media {
+    const fn of(value: u16) -> Self {
+        match value {
+            // Version 3.4 writes 0 where it captures Ethernet inside a virtual private network.
+            0 | 1 => Self::Link(LinkType::ETHERNET),
+            2 => Self::Link(LinkType(6)),
+            3 => Self::Link(LinkType(10)),
+            // Tunnels, wireless wide area networks, raw IP: all begin with the IP header.
+            7..=9 => Self::Link(LinkType::RAW),
+            // Converted from a pcap file: the low bits are the link type.
+            0xe000..=0xefff => Self::Link(LinkType((value & 0x0fff) as u32)),
+            0xfffb | 0xfffd..=0xffff => Self::Note,
+            _ => Self::Other(value),
+        }
+    }
+}
+
+/// How frames are found.
+enum Frames {
+    /// Through the table.
+    Table(FrameTable),
+    /// One behind the other up to the table at `end`, which has `left` more entries than frames were read.
+    InSequence { end: u64, left: i64 },
+}
+
+pub(crate) struct Netmon {
+    /// Of every frame; from version 2.1 each frame has its own.
+    media: u16,
+    trailer: Trailer,
+    /// Start of the capture in nanoseconds since 1970; `None` when the header holds no date.
+    start: Option<i64>,
+    frames: Frames,
+    /// The table's length isn't that of whole entries.
+    ragged: bool,
+    /// Octets of the file as it was opened, or of what comes before the table: nothing is looked for beyond.
+    len: u64,
+    /// Where the frame that was read last begins, for warnings.
+    place: u64,
+}
+
+impl Netmon {
+    /// Whether `head` is the magic number.
     pub(crate) fn recognises(head: [u8; 4]) -> bool {
         head == MAGIC
     }
 
-    /// Reads the file header and moves to the first frame.
-    pub(crate) fn open(buffer: &mut Buffer) -> io::Result<Result<Self, Reason>> {
+    /// Reads the file header.
+    pub(crate) fn open(buffer: &mut Buffer, input: &Input) -> io::Result<Result<Self, Reason>> {
         if !buffer.need(FILE_HEADER)? {
             return Ok(Err(Reason::Truncated));
         }
-        let head = buffer.unread();
-        let field = |at| Order::Little.u16(head, at);
-        let (minor, major) = (head[4], head[5]);
-        // Version 1.x has its own magic number; what comes after 2.3 is not known.
+        let header = buffer.unread();
+        let [minor, major] = [header[4], header[5]];
         if major != 2 {
-            return Ok(Err(Reason::NotCapture));
+            return Ok(Err(Reason::Version(u16::from(major))));
         }
-        let trailer = match minor {
-            0 => 0,
-            1 => 2,
-            2 => 6,
-            _ => 15,
+        let (table, table_len) = (u64::from(Order::Little.u32(header, 24)), Order::Little.u32(header, 28));
+        let entries = table_len / ENTRY as u32;
+        if table < FILE_HEADER as u64 && entries > 0 {
+            return Ok(Err(Reason::FrameTable));
+        }
+        let (frames, len) = match input.at_any_place().filter(|(_, len)| table < *len) {
+            Some((octets, len)) => (Frames::Table(FrameTable::new(octets, table, entries)), len),
+            None => (Frames::InSequence { end: table, left: i64::from(entries) }, table),
         };
-        // A SYSTEMTIME: year, month, day of the week, day, hour, minute, second, millisecond. It has no zone; UTC is the
-        // only one that gives the same file the same times everywhere.
-        let date = [8, 10, 14, 16, 18, 20, 22].map(|at| i64::from(field(at)));
-        let Some(start) = utc(date) else { return Ok(Err(Reason::Damaged)) };
-        let table = u64::from(Order::Little.u32(head, 24));
-        let media = field(6);
-        if !buffer.skip(FIRST_FRAME)? {
-            return Ok(Err(Reason::Truncated));
-        }
-        Ok(Ok(Self { media, trailer, start, table }))
+        let netmon = Self {
+            media: Order::Little.u16(header, 6),
+            trailer: Trailer::of(minor),
+            start: start(header),
+            frames,
+            ragged: !(table_len as usize).is_multiple_of(ENTRY),
+            len,
+            place: 0,
+        };
+        buffer.consume(FILE_HEADER);
+        Ok(Ok(netmon))
     }
 
-    /// The next frame.
-    pub(crate) fn step(&self, buffer: &mut Buffer) -> io::Result<Step> {
-        if buffer.place() >= self.table {
-            return Ok(Step::End);
-        }
-        if !buffer.need(FRAME_HEADER)? {
-            return Ok(Step::Stop(Reason::Truncated));
-        }
-        let head = buffer.unread();
-        let since = Order::Little.i64(head, 0);
-        let (wire_len, length) = (Order::Little.u32(head, 8), Order::Little.u32(head, 12) as usize);
-        if length > MAX_PACKET {
-            return Ok(Step::Stop(Reason::Damaged));
-        }
-        let whole = FRAME_HEADER + length + self.trailer;
-        if !buffer.need(whole)? {
-            return Ok(Step::Stop(Reason::Truncated));
-        }
-        let at = buffer.mark() + FRAME_HEADER;
-        let media = match self.trailer {
-            0 => self.media,
-            _ => Order::Little.u16(buffer.unread(), FRAME_HEADER + length),
+    /// What the header alone tells.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = Reason> + use<> {
+        let time = match (self.trailer, self.start) {
+            (Trailer::Utc, _) => None,
+            (_, Some(_)) => Some(Reason::LocalTime),
+            (_, None) => Some(Reason::StartTime),
         };
-        buffer.consume(whole);
-        let ts = Time(self.start.0.saturating_add(since.saturating_mul(1000)));
-        let current = Current { ts, link: link(media), at, len: length, wire_len };
-        Ok(match link(media) {
-            LinkType::ETHERNET => Step::Packet(current),
-            other => Step::Noted(current, Reason::LinkType(other.0)),
+        let table = self.ragged.then_some(Reason::FrameTable);
+        time.into_iter().chain(table)
+    }
+
+    /// Where the frame that was read last begins.
+    pub(crate) const fn place(&self) -> u64 {
+        self.place
+    }
+
+    /// Reads the next frame.
+    pub(crate) fn step(&mut self, buffer: &mut Buffer) -> io::Result<Step> {
+        let (offset, end) = match self.locate(buffer.place())? {
+            Ok(found) => found,
+            Err(end) => return Ok(end),
+        };
+        self.place = offset;
+        let least = (FRAME_HEADER + self.trailer.len()) as u64;
+        if offset < buffer.place() || offset + least > end {
+            return Ok(self.lie());
+        }
+        if !buffer.skip(offset - buffer.place())? || !buffer.need(FRAME_HEADER)? {
+            // Cut short: long ago, or since it was opened.
+            return Ok(Step::Stop(Reason::Truncated));
+        }
+        let header = buffer.unread();
+        let delta = Order::Little.i64(header, 0);
+        let wire_len = Order::Little.u32(header, 8);
+        let captured = Order::Little.u32(header, 12);
+        let len = captured as usize;
+        if len > MAX_PACKET || offset + least + u64::from(captured) > end {
+            return Ok(self.lie());
+        }
+        if !buffer.need(FRAME_HEADER + len + self.trailer.len())? {
+            return Ok(Step::Stop(Reason::Truncated));
+        }
+        let trailer = &buffer.unread()[FRAME_HEADER + len..];
+        let media = Media::of(self.trailer.media(trailer).unwrap_or(self.media));
+        let ts = self.trailer.utc(trailer).unwrap_or_else(|| since(self.start.unwrap_or(0), delta));
+        buffer.consume(FRAME_HEADER);
+        let at = buffer.mark();
+        buffer.consume(len + self.trailer.len());
+        let frame = |link| Current { ts, link, at, len, wire_len: wire_len.max(captured) };
+        Ok(match media {
+            Media::Link(link) if is_read(link) => Step::Packet(frame(link)),
+            Media::Link(link) => Step::Noted(frame(link), Reason::LinkType(link.0)),
+            Media::Other(value) => {
+                Step::Noted(frame(LinkType(UNREGISTERED | u32::from(value))), Reason::MediaType(value))
+            }
+            Media::Note => Step::Nothing,
         })
     }
-}
 
-/// Media types have numbers of their own. Those not known here are set apart from every LINKTYPE, which has 16 bits.
-const fn link(media: u16) -> LinkType {
-    match media {
-        1 => LinkType::ETHERNET,
-        other => LinkType(0x4e4d_0000 | other as u32),
+    /// Where the next frame begins and where it must have ended, when all before `read` has been read.
+    ///
+    /// With a table, that end is where the frame after it begins, unless that one can't be read anyway. So an entry
+    /// that points far ahead costs its own frame, not all that follow, and one that points back costs its own and at
+    /// most the one before.
+    fn locate(&mut self, read: u64) -> io::Result<Result<(u64, u64), Step>> {
+        Ok(match &mut self.frames {
+            Frames::Table(table) => match table.next()? {
+                Entry::At(offset) => {
+                    let next = table.peek().filter(|next| *next >= read);
+                    Ok((offset, next.map_or(self.len, |next| next.min(self.len))))
+                }
+                Entry::Missing => Err(Step::Stop(Reason::FrameTable)),
+                Entry::End => Err(Step::End),
+            },
+            Frames::InSequence { end, left } if read >= *end => {
+                Err(if *left == 0 { Step::End } else { Step::Stop(Reason::FrameTable) })
+            }
+            Frames::InSequence { end, left } => {
+                *left -= 1;
+                Ok((read, *end))
+            }
+        })
+    }
+
+    /// The frame at hand is not there, or not of that length. Only the table leads to the next.
+    const fn lie(&self) -> Step {
+        match self.frames {
+            Frames::Table(_) => Step::Note(Reason::Frame),
+            Frames::InSequence { .. } => Step::Stop(Reason::Damaged),
+        }
     }
 }
 
-/// Nanoseconds since 1970 of a date, if it is one.
-fn utc([year, month, day, hour, minute, second, milli]: [i64; 7]) -> Option<Time> {
-    let sane = (1970..=2200).contains(&year)
+/// What follows a frame; it grew with each minor version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Trailer {
+    /// 2.0: nothing.
+    None,
+    /// 2.1: media type.
+    Media,
+    /// 2.2: media type, process.
+    Process,
+    /// 2.3: media type, process, `FILETIME`, time zone.
+    Utc,
+}
+
+impl Trailer {
+    const fn of(minor: u8) -> Self {
+        match minor {
+            0 => Self::None,
+            1 => Self::Media,
+            2 => Self::Process,
+            _ => Self::Utc,
+        }
+    }
+
+    const fn len(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Media => 2,
+            Self::Process => 6,
+            Self::Utc => 15,
+        }
+    }
+
+    fn media(self, trailer: &[u8]) -> Option<u16> {
+        (self != Self::None).then(|| Order::Little.u16(trailer, 0))
+    }
+
+    /// The frame's own time; zero means that none was kept.
+    fn utc(self, trailer: &[u8]) -> Option<Time> {
+        let ticks = if self == Self::Utc { Order::Little.i64(trailer, 6) } else { 0 };
+        (ticks != 0).then(|| Time(ticks.saturating_sub(EPOCH).saturating_mul(100)))
+    }
+}
+
+/// `start` plus a frame's time. Microsoft's text calls that an unsigned number of microseconds to be multiplied by ten
+/// and then taken as signed: so does a frame before the start get its negative time.
+fn since(start: i64, delta: i64) -> Time {
+    Time(start.saturating_add(delta.wrapping_mul(10).saturating_mul(100)))
+}
+
+/// The start of the capture, a `SYSTEMTIME` of the host's local time, as if it were UTC: the file doesn't say which
+/// zone that is.
+fn start(header: &[u8]) -> Option<i64> {
+    let field = |n: usize| i64::from(Order::Little.u16(header, 8 + 2 * n));
+    // Field 2 is the day of the week.
+    let [year, month, day] = [field(0), field(1), field(3)];
+    let [hour, minute, second, millisecond] = [field(4), field(5), field(6), field(7)];
+    // Network Monitor came after 1990; `Time` ends in 2262.
+    let whole = (1970..=2261).contains(&year)
         && (1..=12).contains(&month)
         && (1..=31).contains(&day)
         && hour < 24
         && minute < 60
-        && second < 61
-        && milli < 1000;
-    if !sane {
-        return None;
-    }
-    // Days from the civil calendar, years counted from March.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
-    Some(Time(seconds * 1_000_000_000 + milli * 1_000_000))
+        && second <= 60
+        && millisecond < 1000;
+    whole.then(|| {
+        let seconds = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+        (seconds * 1000 + millisecond) * 1_000_000
+    })
+}
+
+/// Days since 1970 in the Gregorian calendar. The year is taken to begin in March, so that the leap day is its last.
+const fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    // 719468 days lie between March of the year 0 and January 1970.
+    year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::input::Input;
-    use crate::reader::Reader;
-
-    fn file(minor: u8, frames: &[(i64, &[u8])]) -> Vec<u8> {
-        let trailer = [0, 2, 6, 15][usize::from(minor)];
-        let mut body = Vec::new();
-        for (since, frame) in frames {
-            body.extend(since.to_le_bytes());
-            body.extend((frame.len() as u32 + 4).to_le_bytes());
-            body.extend((frame.len() as u32).to_le_bytes());
-            body.extend(*frame);
-            body.extend(&[1, 0, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0][..trailer]);
-        }
-        let mut out = MAGIC.to_vec();
-        out.extend([minor, 2, 1, 0]);
-        for field in [2005u16, 7, 0, 17, 15, 39, 20, 502] {
-            out.extend(field.to_le_bytes());
-        }
-        out.extend((128 + body.len() as u32).to_le_bytes());
-        out.resize(128, 0);
-        out.extend(body);
-        out.extend([0xff; 8]); // the frame table is not looked at
-        out
-    }
-
-    type Frames = Vec<(i64, Vec<u8>, u32)>;
-
-    fn read(octets: Vec<u8>) -> Option<(Frames, Option<Reason>)> {
-        let buffer = Buffer::new(Box::new(io::Cursor::new(octets)), 64);
-        let mut reader = Reader::over("x", Input::memory(), buffer).ok()?;
-        let (mut all, mut warnings) = (Vec::new(), Vec::new());
-        while reader.advance(&mut warnings) {
-            let packet = reader.packet();
-            all.push((packet.ts.0, packet.data.to_vec(), packet.wire_len));
-        }
-        Some((all, reader.stopped()))
-    }
-
-    #[test]
-    fn frames_of_every_version() {
-        let start = 1_121_614_760_502_000_000; // 2005-07-17T15:39:20.502Z, as `date` says
-        for minor in 0..4 {
-            let (frames, stopped) = read(file(minor, &[(0, b"first"), (1500, b"second")])).unwrap();
-            let want = vec![(start, b"first".to_vec(), 9), (start + 1_500_000, b"second".to_vec(), 10)];
-            assert_eq!((frames, stopped), (want, None), "2.{minor}");
-        }
-    }
-
-    #[test]
-    fn what_stands_before_a_cut_is_delivered() {
-        let whole = file(0, &[(0, b"first"), (1, b"second")]);
-        for cut in 128..whole.len() - 8 {
-            let (frames, stopped) = read(whole[..cut].to_vec()).unwrap();
-            assert_eq!(frames.len(), usize::from(cut >= 128 + 21), "{cut}");
-            assert!(stopped.is_some(), "{cut}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_octets_are_safe(minor in 0u8..4, table: u32, octets in proptest::collection::vec(any::<u8>(), 0..600)) {
-            let mut file = file(minor, &[]);
-            file.truncate(128);
-            file[24..28].copy_from_slice(&table.to_le_bytes());
-            file.extend(octets);
-            let _ = read(file);
-        }
-    }
-}
+mod tests;

@@ -1,11 +1,11 @@
-//! One open capture file of either format.
+//! One open capture file of any format.
 
 use mandat_core::{LinkType, Packet, Time};
 
 use crate::buffer::Buffer;
 use crate::error::{Reason, SourceError, Warning};
 use crate::input::Input;
-use crate::netmon::NetMon;
+use crate::netmon::Netmon;
 use crate::pcap::Pcap;
 use crate::pcapng::PcapNg;
 
@@ -100,7 +100,7 @@ pub(crate) const fn is_read(link: LinkType) -> bool {
 enum Format {
     Pcap(Pcap),
     PcapNg(PcapNg),
-    NetMon(NetMon),
+    Netmon(Netmon),
 }
 
 /// An open file and the packet it stands at.
@@ -144,9 +144,9 @@ impl Reader {
                 Step::Stop(reason) => return Err(fail(0, reason)),
                 _ => Format::PcapNg(pcapng),
             }
-        } else if NetMon::recognises(head) {
-            let netmon = NetMon::open(&mut buffer).map_err(|error| fail(0, input.reason(&error)))?;
-            Format::NetMon(netmon.map_err(|reason| fail(0, reason))?)
+        } else if Netmon::recognises(head) {
+            let netmon = Netmon::open(&mut buffer, &input).map_err(|error| fail(0, input.reason(&error)))?;
+            Format::Netmon(netmon.map_err(|reason| fail(0, reason))?)
         } else {
             return Err(fail(0, Reason::NotCapture));
         };
@@ -165,11 +165,17 @@ impl Reader {
 
     /// Notes what the header alone tells.
     pub(crate) fn note_header(&mut self, warnings: &mut Vec<Warning>) {
-        if let Format::Pcap(pcap) = &self.format
-            && !is_read(pcap.link())
-        {
-            let link = pcap.link();
-            self.note(Reason::LinkType(link.0), 0, warnings);
+        match &self.format {
+            Format::Pcap(pcap) if !is_read(pcap.link()) => {
+                let link = pcap.link();
+                self.note(Reason::LinkType(link.0), 0, warnings);
+            }
+            Format::Netmon(netmon) => {
+                for reason in netmon.notes() {
+                    self.note(reason, 0, warnings);
+                }
+            }
+            Format::Pcap(_) | Format::PcapNg(_) => {}
         }
     }
 
@@ -184,7 +190,7 @@ impl Reader {
             let step = match &mut self.format {
                 Format::Pcap(pcap) => pcap.step(&mut self.buffer),
                 Format::PcapNg(pcapng) => pcapng.step(&mut self.buffer),
-                Format::NetMon(netmon) => netmon.step(&mut self.buffer),
+                Format::Netmon(netmon) => netmon.step(&mut self.buffer),
             };
             match step {
                 Ok(Step::Packet(current)) => {
@@ -243,6 +249,8 @@ impl Reader {
 
     #[cold]
     fn note(&mut self, reason: Reason, place: u64, warnings: &mut Vec<Warning>) {
+        // Only its table says where a frame begins.
+        let place = if let Format::Netmon(netmon) = &self.format { netmon.place() } else { place };
         if let Some((_, at)) = self.noted.iter().find(|(code, _)| *code == reason.code()) {
             warnings[*at].times += 1;
         } else {

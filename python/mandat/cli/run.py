@@ -131,6 +131,8 @@ def tell_faults(screen: Screen, report: "RunReport") -> None:
             )
     for refusal in report.refused:
         screen.note(f"refused: {refusal.liid}: {refusal.message} ({refusal.code})")
+        if refusal.advice:
+            screen.note(f"  what to do: {refusal.advice}")
     for warning in report.warnings:
         screen.note(f"warning: {warning}")
     for fault in report.faults:

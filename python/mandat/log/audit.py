@@ -34,7 +34,10 @@ def read_checkpoint(directory: Path, verifier: Verifier) -> tuple[Checkpoint, by
     try:
         note = path.read_bytes()
     except OSError as error:
-        raise LogFault(Fault.MISSING, f"no checkpoint: {error.strerror}", where=str(path)) from None
+        raise LogFault(
+            Fault.MISSING, f"no checkpoint: {error.strerror}", where=str(path),
+            advice="Name the log's directory. If it is gone, restore log and openings from the same copy.",
+        ) from None  # fmt: skip
     return Checkpoint.open(note, verifier), note
 
 

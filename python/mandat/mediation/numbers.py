@@ -24,14 +24,19 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The run that is under way, or that was killed."""
 
 
-def open_numbers(product: Path, liid: str, run_id: str) -> Numbers:
-    """The numbers to begin with; marks the run as open."""
-    path = product / liid / "numbers.json"
-    numbers = _read(path)
+def next_numbers(product: Path, liid: str) -> Numbers:
+    """The numbers to begin with; writes nothing, for the warrant may be refused yet."""
+    numbers = _read(product / liid / "numbers.json")
     if numbers.open_run:
         numbers = _behind_the_killed_run(product / liid, numbers)
-    _write(path, msgspec.structs.replace(numbers, open_run=run_id))
     return msgspec.structs.replace(numbers, open_run="")
+
+
+def open_numbers(product: Path, liid: str, run_id: str) -> Numbers:
+    """`next_numbers`; marks the run as open."""
+    numbers = next_numbers(product, liid)
+    _write(product / liid / "numbers.json", msgspec.structs.replace(numbers, open_run=run_id))
+    return numbers
 
 
 def close_numbers(product: Path, liid: str, numbers: Numbers) -> None:

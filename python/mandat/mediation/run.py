@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mandat.core import translated
 from mandat.errors import MandatError, Refusal, SourceError
-from mandat.mediation.numbers import Numbers, close_numbers, open_numbers
+from mandat.mediation.numbers import Numbers, close_numbers, next_numbers, open_numbers
 from mandat.warrant import instant
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Refused:
     liid: str
     code: str
     message: str
+    advice: str = ""
 
 
 @dataclass(slots=True)
@@ -154,7 +155,7 @@ class Runner:
         self.report.ended = site.expire(now_ns)  # (1)
         offer = site.offer(now_ns)
         admissions, withheld = offer.admissions, offer.withheld
-        self.report.refused = [Refused(refusal.where, refusal.code, refusal.message) for refusal in withheld]
+        self.report.refused = [_refused(refusal.where, refusal) for refusal in withheld]
         if not admissions and withheld:
             raise withheld[0]
         if not admissions:
@@ -173,24 +174,22 @@ class Runner:
             self._admit(admission)
         if not self._numbers:
             first = self.report.refused[0]
-            raise Refusal(
-                first.code, first.message, where=first.liid, advice="mandat warrant show tells more"
-            )
+            raise Refusal(first.code, first.message, where=first.liid, advice=first.advice)
         site.pin_head(offer.checkpoint)  # the point has accepted it, with the first task that it took
 
     def _admit(self, admission: Any) -> None:
         liid, kind = admission.liid, admission.kind
-        numbers = open_numbers(self._product, liid, self.report.run)
+        numbers = next_numbers(self._product, liid)
         try:
             with translated():
                 self._run.admit(
                     admission.bundle, self.now_ns, numbers.next_cin, numbers.next_sequence, numbers.sessions
                 )
         except Refusal as refusal:
-            close_numbers(self._product, liid, numbers)
-            self.report.refused.append(Refused(liid, refusal.code, refusal.message))
+            self.report.refused.append(_refused(liid, refusal))
             return
-        self._numbers[liid] = numbers
+        # Only now: under a warrant that the core refuses, not even a number is written.
+        self._numbers[liid] = open_numbers(self._product, liid, self.report.run)
         self._kinds[liid] = kind
         self._starts[liid] = self.site.show(liid).start
 
@@ -338,6 +337,10 @@ class Runner:
             {"code": fault.code, "message": fault.message, "where": fault.where, "advice": fault.advice}
             | {"exit_code": fault.exit_code}
         )
+
+
+def _refused(liid: str, refusal: Refusal) -> Refused:
+    return Refused(liid, refusal.code, refusal.message, refusal.advice)
 
 
 def _nanoseconds(moment: str) -> int:

@@ -189,9 +189,20 @@ fn is_version(octets: &[u8], version: [u8; 8]) -> bool {
 }
 
 /// `token` of RFC 3261, 25.1.
-const fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(octet, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+#[inline]
+fn is_token(octet: u8) -> bool {
+    /// Looked up, as each message asks for some dozens.
+    const TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut octet: u8 = 0;
+        while octet < 128 {
+            table[octet as usize] = octet.is_ascii_alphanumeric()
+                || matches!(octet, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+            octet += 1;
+        }
+        table
+    };
+    TOKEN[usize::from(octet)]
 }
 
 /// White space, including the line ends of a folded value.

@@ -3,18 +3,21 @@
 //! A call is an INVITE dialog set with one Call-ID. Every call of the network is followed, selected or not: a target's
 //! identity may come late, and a task may be admitted in mid-call. What is kept of a call is bounded, and no payload is.
 
+mod call_id;
 mod dialogs;
 mod media;
 mod reading;
 mod state;
 mod stream;
 mod table;
+mod timers;
 
 use std::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
+use self::call_id::CallId;
 use self::dialogs::Dialogs;
 use self::media::{Described, Media};
 pub(crate) use self::state::CallState;
@@ -61,83 +64,88 @@ const MAX_PARTIES: usize = 64;
 const MAX_STREAMS: usize = 64;
 
 /// One call: an INVITE dialog set with one Call-ID.
+///
+/// Its layout is that of the text below: what each message needs comes first and close together, as most of what a
+/// message costs is waiting for the memory of its call.
+#[repr(C)]
 #[expect(clippy::struct_field_names, reason = "`call_id` is SIP's own name")]
 pub(crate) struct Call {
-    pub(crate) call_id: Box<str>,
+    pub(crate) call_id: CallId,
     pub(crate) state: CallState,
-    pub(crate) start: Time,
-    pub(crate) ringing: Option<Time>,
-    pub(crate) answer: Option<Time>,
-    pub(crate) end: Option<Time>,
     pub(crate) end_reason: Option<EndReason>,
+    /// Transports that carried signalling.
+    pub(crate) udp: bool,
+    pub(crate) tcp: bool,
     /// First 2xx to INVITE, else the last final response to it.
     pub(crate) final_status: Option<u16>,
+    /// Tasks that select this call. Owned by the matcher.
+    pub(crate) selection: Selection,
+    /// How many of `parties` the matcher has looked at.
+    pub(crate) checked: usize,
+    pub(crate) answer: Option<Time>,
+    pub(crate) ringing: Option<Time>,
+    inner: Inner,
+    pub(crate) start: Time,
+    pub(crate) end: Option<Time>,
     /// Distinct identities in order of appearance; only ever grows (bounded), so that the matcher looks at each once.
     pub(crate) parties: SmallVec<[Party; 4]>,
     /// Signalling addresses of the first INVITE.
     pub(crate) src: Endpoint,
     pub(crate) dst: Endpoint,
-    /// Transports that carried signalling.
-    pub(crate) udp: bool,
-    pub(crate) tcp: bool,
     /// Media streams in order of first packet (bounded).
     pub(crate) streams: Vec<Stream>,
-    /// Tasks that select this call. Owned by the matcher.
-    pub(crate) selection: Selection,
-    /// How many of `parties` the matcher has looked at.
-    pub(crate) checked: usize,
-    inner: Inner,
+    described: Described,
 }
 
 /// What following a call takes and nobody else needs.
+#[repr(C)]
 struct Inner {
     /// Tag of the side that sent the first INVITE, hashed.
     caller_tag: u64,
-    dialogs: Dialogs,
-    described: Described,
-    /// Last session description of each side, hashed: retransmissions and unchanged re-INVITEs aren't read again.
-    last_sdp: [u64; 2],
-    /// The last failure response while the caller may still try again: the end, if nothing follows.
-    refused: Option<Time>,
-    /// When `state` last changed.
-    since: Time,
     last_signal: Time,
     last_media: Option<Time>,
+    /// When `state` last changed.
+    since: Time,
+    dialogs: Dialogs,
     /// Which stream the last packet belonged to: the first guess for the next.
     last_stream: usize,
+    /// The last failure response while the caller may still try again: the end, if nothing follows.
+    refused: Option<Time>,
+    /// Last session description of each side, hashed: retransmissions and unchanged re-INVITEs aren't read again.
+    last_sdp: [u64; 2],
 }
 
 impl Call {
     /// A call that begins with a message from `src` to `dst`.
-    pub(crate) fn new(call_id: &str, start: Time, src: Endpoint, dst: Endpoint) -> Self {
+    pub(crate) fn new(call_id: &[u8], start: Time, src: Endpoint, dst: Endpoint) -> Self {
         Self {
-            call_id: call_id.into(),
+            call_id: CallId::new(call_id),
             state: CallState::Trying,
-            start,
-            ringing: None,
-            answer: None,
-            end: None,
             end_reason: None,
+            udp: false,
+            tcp: false,
             final_status: None,
+            selection: Selection::new(),
+            checked: 0,
+            answer: None,
+            ringing: None,
+            inner: Inner {
+                caller_tag: 0,
+                last_signal: start,
+                last_media: None,
+                since: start,
+                dialogs: Dialogs::default(),
+                last_stream: 0,
+                refused: None,
+                last_sdp: [0; 2],
+            },
+            start,
+            end: None,
             parties: SmallVec::new(),
             src,
             dst,
-            udp: false,
-            tcp: false,
             streams: Vec::new(),
-            selection: Selection::new(),
-            checked: 0,
-            inner: Inner {
-                caller_tag: 0,
-                dialogs: Dialogs::default(),
-                described: Described::default(),
-                last_sdp: [0; 2],
-                refused: None,
-                since: start,
-                last_signal: start,
-                last_media: None,
-                last_stream: 0,
-            },
+            described: Described::default(),
         }
     }
 
@@ -148,7 +156,7 @@ impl Call {
         match self.state {
             CallState::Trying | CallState::Ringing => alive.plus_seconds(SETUP),
             CallState::Refused => inner.last_signal.plus_seconds(RETRY),
-            CallState::Answered if inner.last_media.is_some() && !inner.described.on_hold() => {
+            CallState::Answered if inner.last_media.is_some() && !self.described.on_hold() => {
                 alive.plus_seconds(MEDIA_SILENCE)
             }
             CallState::Answered => alive.plus_seconds(ABSOLUTE),
@@ -251,13 +259,12 @@ impl Calls {
         if matches!(method, Method::Register | Method::Publish) {
             return;
         }
-        let call_id = sip::text(message.call_id);
         let mut begun = false;
-        let at = match self.table.find(&call_id) {
+        let at = match self.table.find(message.call_id) {
             Some(at) => at,
             None if method == Method::Invite && message.status().is_none() => {
                 begun = true;
-                self.begin(&call_id, seen, out)
+                self.begin(message.call_id, seen, out)
             }
             None => return,
         };
@@ -303,17 +310,17 @@ impl Calls {
         if change == Change::Answer {
             self.table.establish(at);
         }
-        self.table.schedule(at, deadline, alive);
+        self.table.schedule(at, deadline);
     }
 
     /// Makes a call, and room for it.
-    fn begin(&mut self, call_id: &str, seen: &Seen<'_>, out: &mut impl Observer) -> CallRef {
+    fn begin(&mut self, call_id: &[u8], seen: &Seen<'_>, out: &mut impl Observer) -> CallRef {
         if let Some(oldest) = self.table.oldest_if_full() {
             out.count(Counter::CallsEvicted, 1);
             self.close(oldest, EndReason::Evicted, seen.ts, out);
         }
         out.count(Counter::Calls, 1);
-        self.table.insert(Box::new(Call::new(call_id, seen.ts, seen.src, seen.dst)))
+        self.table.insert(Call::new(call_id, seen.ts, seen.src, seen.dst))
     }
 
     /// A UDP datagram. `true` when it goes to a media address of a call, or comes from one (symmetric RTP, RFC 4961:
@@ -334,7 +341,7 @@ impl Calls {
             },
         };
         let Some(call) = self.table.get_mut(binding.call) else { return false };
-        let Some(owner) = call.inner.described.side(binding) else { return false };
+        let Some(owner) = call.described.side(binding) else { return false };
         // A packet to the address that the caller gave was sent by the callee.
         let side = if to_owner { owner.other() } else { owner };
         call.inner.last_media = call.inner.last_media.max(Some(seen.ts.max(self.now)));
@@ -353,8 +360,7 @@ impl Calls {
                 return true;
             }
             None => {
-                let (encoding, clock) =
-                    self.media.payload(&call.inner.described, binding, packet.payload_type);
+                let (encoding, clock) = self.media.payload(&call.described, binding, packet.payload_type);
                 call.streams.push(Stream::new(seen, side, &packet, encoding, clock));
                 call.streams.len() - 1
             }
@@ -363,7 +369,7 @@ impl Calls {
         if let Some(stream) = call.streams.get_mut(index) {
             if stream.payload_type != packet.payload_type {
                 (stream.encoding, stream.clock) =
-                    self.media.payload(&call.inner.described, binding, packet.payload_type);
+                    self.media.payload(&call.described, binding, packet.payload_type);
                 stream.payload_type = packet.payload_type;
             }
             stream.packet(&packet, seen.ts);
@@ -381,7 +387,7 @@ impl Calls {
             },
         };
         let Some(call) = self.table.get_mut(binding.call) else { return false };
-        let Some(owner) = call.inner.described.side(binding) else { return false };
+        let Some(owner) = call.described.side(binding) else { return false };
         call.inner.last_media = call.inner.last_media.max(Some(seen.ts.max(self.now)));
         out.rtcp(call, if to_owner { owner.other() } else { owner }, seen);
         true
@@ -395,7 +401,7 @@ impl Calls {
             if deadline <= now {
                 self.close(at, EndReason::Timeout, now, out);
             } else {
-                self.table.schedule(at, deadline, now);
+                self.table.schedule(at, deadline);
             }
         }
     }
@@ -409,7 +415,7 @@ impl Calls {
 
     fn close(&mut self, at: CallRef, otherwise: EndReason, now: Time, out: &mut impl Observer) {
         let Some(mut call) = self.table.remove(at) else { return };
-        self.media.release(at, &call.inner.described);
+        self.media.release(at, &call.described);
         call.conclude(otherwise);
         out.call_closed(&mut call, now);
     }

@@ -96,7 +96,7 @@ pub(super) fn describe(
     side: Side,
     out: &mut impl Observer,
 ) -> bool {
-    let inner = &mut call.inner;
+    let (inner, described) = (&mut call.inner, &mut call.described);
     let mut changed = false;
     message.bodies(|content_type, body| {
         if !(content_type.is_empty() || sip::is_type(content_type, b"application/sdp")) {
@@ -109,7 +109,7 @@ pub(super) fn describe(
         }
         *last = hash;
         let Some(session) = sdp::Session::parse(body) else { return };
-        let outcome = media.describe(at, &mut inner.described, side, &session);
+        let outcome = media.describe(at, described, side, &session);
         changed |= outcome.changed;
         let dropped = outcome.dropped + u64::from(session.dropped);
         if dropped > 0 {

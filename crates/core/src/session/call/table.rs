@@ -1,21 +1,16 @@
 //! Where calls are kept: found by Call-ID, bounded in number, expired without a scan.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::Call;
+use super::timers::Timers;
 use crate::packet::Time;
 
 /// Most calls at one time. A call takes about 1.5 kB, so that a full table stays near 200 MB; it holds twelve hours'
 /// worth of a flood's 32-second setups at 4,000 a second, or the busy hour of half a million subscribers.
 pub(super) const MAX_CALLS: usize = 1 << 17;
-
-/// A call is looked at again after this long at the latest. It bounds how many outdated entries the queue holds of one
-/// call: a deadline that moves ahead adds an entry, and the old one stays until it is due.
-const HORIZON: i64 = 60;
 
 /// Marks the end of a list.
 const NONE: u32 = u32::MAX;
@@ -37,69 +32,107 @@ enum List {
     Established = 1,
 }
 
+/// What the table itself needs comes first, next to the call's own first fields: see [`Call`].
+#[repr(C)]
 struct Slot {
-    generation: u32,
     /// Of the Call-ID.
     hash: u64,
-    list: List,
+    /// When the timers will bring it up.
+    due: Time,
+    generation: u32,
     previous: u32,
     next: u32,
-    /// When the queue will bring it up.
-    due: Time,
-    /// Boxed, so that lists and queue walk over slots that are small and growing the table moves no call.
-    call: Option<Box<Call>>,
+    list: List,
+    call: Option<Call>,
+}
+
+/// Slots made at once. They never move, so growing the table costs no more than filling it.
+const CHUNK: usize = 256;
+
+/// The slots by index.
+#[derive(Default)]
+struct Slots(Vec<Vec<Slot>>);
+
+impl Slots {
+    #[inline]
+    fn get(&self, index: u32) -> Option<&Slot> {
+        self.0.get(index as usize / CHUNK)?.get(index as usize % CHUNK)
+    }
+
+    #[inline]
+    fn get_mut(&mut self, index: u32) -> Option<&mut Slot> {
+        self.0.get_mut(index as usize / CHUNK)?.get_mut(index as usize % CHUNK)
+    }
+
+    /// Adds an empty slot, and gives its index.
+    fn grow(&mut self) -> u32 {
+        if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.0.push(Vec::with_capacity(CHUNK));
+        }
+        let chunks = self.0.len();
+        let Some(chunk) = self.0.last_mut() else { return NONE };
+        chunk.push(Slot {
+            hash: 0,
+            due: Time(i64::MAX),
+            generation: 0,
+            previous: NONE,
+            next: NONE,
+            list: List::Setup,
+            call: None,
+        });
+        ((chunks - 1) * CHUNK + chunk.len() - 1) as u32
+    }
 }
 
 /// The calls.
 pub(super) struct Table {
-    slots: Vec<Slot>,
+    slots: Slots,
     free: Vec<u32>,
     by_id: HashTable<u32>,
     hasher: DefaultHashBuilder,
     /// First and last of each list.
     ends: [(u32, u32); 2],
-    queue: BinaryHeap<Reverse<(Time, CallRef)>>,
+    timers: Timers<CallRef>,
     limit: usize,
 }
 
 impl Table {
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            slots: Vec::new(),
+            slots: Slots::default(),
             free: Vec::new(),
             by_id: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             ends: [(NONE, NONE); 2],
-            queue: BinaryHeap::new(),
+            timers: Timers::default(),
             limit,
         }
     }
 
-    pub(super) fn find(&self, call_id: &str) -> Option<CallRef> {
+    pub(super) fn find(&self, call_id: &[u8]) -> Option<CallRef> {
         let hash = self.hasher.hash_one(call_id);
         let same = |index: &u32| {
             self.slots
-                .get(*index as usize)
-                // The whole hash first: a slot is nearer than its call's text.
+                .get(*index)
                 .filter(|slot| slot.hash == hash)
-                .and_then(|slot| slot.call.as_deref())
-                .is_some_and(|call| *call.call_id == *call_id)
+                .and_then(|slot| slot.call.as_ref())
+                .is_some_and(|call| call.call_id.octets() == call_id)
         };
         let index = *self.by_id.find(hash, same)?;
-        Some(CallRef { index, generation: self.slots.get(index as usize)?.generation })
+        Some(CallRef { index, generation: self.slots.get(index)?.generation })
     }
 
     fn call_at(&self, index: u32) -> Option<&Call> {
-        self.slots.get(index as usize)?.call.as_deref()
+        self.slots.get(index)?.call.as_ref()
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, at: CallRef) -> Option<&mut Call> {
-        self.slots.get_mut(at.index as usize).filter(|s| s.generation == at.generation)?.call.as_deref_mut()
+        self.slots.get_mut(at.index).filter(|s| s.generation == at.generation)?.call.as_mut()
     }
 
     pub(super) fn get(&self, at: CallRef) -> Option<&Call> {
-        self.slots.get(at.index as usize).filter(|s| s.generation == at.generation)?.call.as_deref()
+        self.slots.get(at.index).filter(|s| s.generation == at.generation)?.call.as_ref()
     }
 
     /// The call that must go before another can be put in.
@@ -108,38 +141,27 @@ impl Table {
             return None;
         }
         let index = self.ends.iter().map(|(first, _)| *first).find(|first| *first != NONE)?;
-        Some(CallRef { index, generation: self.slots.get(index as usize)?.generation })
+        Some(CallRef { index, generation: self.slots.get(index)?.generation })
     }
 
     /// Puts a call in; the caller has made room.
-    pub(super) fn insert(&mut self, call: Box<Call>) -> CallRef {
-        let hash = self.hasher.hash_one(&*call.call_id);
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                hash: 0,
-                list: List::Setup,
-                previous: NONE,
-                next: NONE,
-                due: Time(i64::MAX),
-                call: None,
-            });
-            self.slots.len() as u32 - 1
-        });
+    pub(super) fn insert(&mut self, call: Call) -> CallRef {
+        let hash = self.hasher.hash_one(call.call_id.octets());
+        let index = self.free.pop().unwrap_or_else(|| self.slots.grow());
         let mut generation = 0;
-        if let Some(slot) = self.slots.get_mut(index as usize) {
+        if let Some(slot) = self.slots.get_mut(index) {
             generation = slot.generation;
             (slot.hash, slot.due, slot.call) = (hash, Time(i64::MAX), Some(call));
         }
         let slots = &self.slots;
-        self.by_id.insert_unique(hash, index, |i| slots.get(*i as usize).map_or(0, |s| s.hash));
+        self.by_id.insert_unique(hash, index, |i| slots.get(*i).map_or(0, |s| s.hash));
         self.link(index, List::Setup);
         CallRef { index, generation }
     }
 
     /// Takes a call out.
-    pub(super) fn remove(&mut self, at: CallRef) -> Option<Box<Call>> {
-        let slot = self.slots.get_mut(at.index as usize).filter(|s| s.generation == at.generation)?;
+    pub(super) fn remove(&mut self, at: CallRef) -> Option<Call> {
+        let slot = self.slots.get_mut(at.index).filter(|s| s.generation == at.generation)?;
         let call = slot.call.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         let hash = slot.hash;
@@ -161,10 +183,10 @@ impl Table {
 
     fn link(&mut self, index: u32, list: List) {
         let last = self.ends[list as usize].1;
-        if let Some(slot) = self.slots.get_mut(index as usize) {
+        if let Some(slot) = self.slots.get_mut(index) {
             (slot.list, slot.previous, slot.next) = (list, last, NONE);
         }
-        match self.slots.get_mut(last as usize) {
+        match self.slots.get_mut(last) {
             Some(slot) => slot.next = index,
             None => self.ends[list as usize].0 = index,
         }
@@ -172,13 +194,13 @@ impl Table {
     }
 
     fn unlink(&mut self, index: u32) {
-        let Some(slot) = self.slots.get(index as usize) else { return };
+        let Some(slot) = self.slots.get(index) else { return };
         let (list, previous, next) = (slot.list, slot.previous, slot.next);
-        match self.slots.get_mut(previous as usize) {
+        match self.slots.get_mut(previous) {
             Some(slot) => slot.next = next,
             None => self.ends[list as usize].0 = next,
         }
-        match self.slots.get_mut(next as usize) {
+        match self.slots.get_mut(next) {
             Some(slot) => slot.previous = previous,
             None => self.ends[list as usize].1 = previous,
         }
@@ -186,28 +208,23 @@ impl Table {
 
     /// Sees to it that the call comes up at `deadline` or before. Deadlines that move back cost nothing: the call comes
     /// up early and is put off again.
-    pub(super) fn schedule(&mut self, at: CallRef, deadline: Time, now: Time) {
-        let deadline = deadline.min(now.plus_seconds(HORIZON));
-        let Some(slot) = self.slots.get_mut(at.index as usize).filter(|s| s.generation == at.generation)
-        else {
+    pub(super) fn schedule(&mut self, at: CallRef, deadline: Time) {
+        let Some(slot) = self.slots.get_mut(at.index).filter(|s| s.generation == at.generation) else {
             return;
         };
         if deadline < slot.due {
             slot.due = deadline;
-            self.queue.push(Reverse((deadline, at)));
+            self.timers.set(deadline, at);
         }
     }
 
     /// A call whose time may have come; the caller closes it or schedules it again.
     pub(super) fn due(&mut self, now: Time) -> Option<CallRef> {
-        while let Some(Reverse((time, at))) = self.queue.peek().copied() {
-            if time > now {
-                return None;
-            }
-            self.queue.pop();
-            if let Some(slot) = self.slots.get_mut(at.index as usize)
+        while let Some(at) = self.timers.due(now) {
+            if let Some(slot) = self.slots.get_mut(at.index)
                 && slot.generation == at.generation
-                && slot.due == time
+                // An entry that a nearer deadline has outdated, or one whose call was already brought up, is passed over.
+                && slot.due != Time(i64::MAX)
             {
                 slot.due = Time(i64::MAX);
                 return Some(at);
@@ -224,6 +241,6 @@ impl Table {
             .map(|(first, _)| *first)
             .filter(|first| *first != NONE)
             .min_by_key(|i| self.call_at(*i).map_or(i64::MAX, |call| call.start.0))?;
-        Some(CallRef { index, generation: self.slots.get(index as usize)?.generation })
+        Some(CallRef { index, generation: self.slots.get(index)?.generation })
     }
 }

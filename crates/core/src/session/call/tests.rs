@@ -22,7 +22,7 @@ struct Recorder {
 impl Observer for Recorder {
     fn signal(&mut self, call: &mut Call, change: Change, _: &sip::Message<'_>, _: &Seen<'_>) {
         if change != Change::Nothing {
-            self.told.push(format!("{} {change:?}", call.call_id));
+            self.told.push(format!("{} {change:?}", call.call_id.text()));
         }
     }
     fn rtp(&mut self, call: &mut Call, stream: usize, _: &rtp::Packet<'_>, _: &Seen<'_>) {
@@ -31,16 +31,16 @@ impl Observer for Recorder {
             Encoding::Other(name) => name.to_string(),
             known => format!("{known:?}"),
         };
-        self.told.push(format!("{} {:?} {name}/{}", call.call_id, stream.side, stream.clock));
+        self.told.push(format!("{} {:?} {name}/{}", call.call_id.text(), stream.side, stream.clock));
     }
     fn rtcp(&mut self, call: &mut Call, side: Side, _: &Seen<'_>) {
-        self.told.push(format!("{} {side:?} RTCP", call.call_id));
+        self.told.push(format!("{} {side:?} RTCP", call.call_id.text()));
     }
     fn call_closed(&mut self, call: &mut Call, _: Time) {
         let at = |t: Option<Time>| t.map_or("-".to_owned(), |t| format!("{}", t.seconds()));
         self.told.push(format!(
             "{} closed {:?} {} start {} ringing {} answer {} end {}",
-            call.call_id,
+            call.call_id.text(),
             call.end_reason.expect("a reason"),
             call.final_status.map_or("-".to_owned(), |s| s.to_string()),
             at(Some(call.start)),
@@ -488,7 +488,7 @@ fn identities_come_once_each() {
     let raw = "SIP/2.0 200 OK\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nFrom: <sip:alice@a.example>;tag=alice\r\n\
                To: <sip:other@b.example>;tag=b\r\nP-Asserted-Identity: <tel:+15551>\r\n\r\n";
     tap.raw(raw.as_bytes()).raw(raw.as_bytes()).bob("BYE", "b", "1 BYE", "");
-    let at = tap.calls.table.find("1").expect("the call");
+    let at = tap.calls.table.find(b"1").expect("the call");
     let call = tap.calls.table.get(at).expect("the call");
     let found: Vec<_> = call.parties.iter().map(|p| (p.role, &*p.uri.0)).collect();
     let expected = [

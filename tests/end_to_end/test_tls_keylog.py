@@ -1,4 +1,4 @@
-"""SIP over TLS is read with the secrets that the operator's own server logs, and with nothing less. OpenSSL makes both ends."""
+"""SIP over TLS is read with the secrets that the operator's own server logs, and not without. OpenSSL is both ends."""
 
 import ssl
 import struct
@@ -54,12 +54,17 @@ class Wire:
     def segment(self, src: str, octets: bytes, flags: int = 24) -> None:
         dst = SERVER if src == CLIENT else CLIENT
         ports = (40000, 5061) if src == CLIENT else (5061, 40000)
-        tcp = struct.pack("!HHIIBBHHH", *ports, self.next[src], self.next[dst], 0x50, flags, 65535, 0, 0) + octets
+        tcp = (
+            struct.pack("!HHIIBBHHH", *ports, self.next[src], self.next[dst], 0x50, flags, 65535, 0, 0)
+            + octets
+        )
         address = bytes(int(n) for n in (src + "." + dst).split("."))
         packet = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0, 64, 6, 0) + address + tcp
         self.now += 1000
-        self.records.append(struct.pack("<IIII", *divmod(self.now, 1_000_000), len(packet), len(packet)) + packet)
-        self.next[src] += len(octets) + (flags == 2 or flags == 18)
+        self.records.append(
+            struct.pack("<IIII", *divmod(self.now, 1_000_000), len(packet), len(packet)) + packet
+        )
+        self.next[src] += len(octets) + (flags in {2, 18})
 
     def send(self, src: str, octets: bytes) -> None:
         for at in range(0, len(octets), 700):
@@ -69,7 +74,8 @@ class Wire:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("certificate")
-    line = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=a.example".split()
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    line = ["req", "-x509", *curve, "-nodes", "-days", "2", "-subj", "/CN=a.example"]
     files = ["-keyout", str(place / "key.pem"), "-out", str(place / "cert.pem")]
     subprocess.run(["openssl", *line, *files], check=True, capture_output=True, timeout=60)
     return place

@@ -5,11 +5,11 @@ which checks it itself; a refusal is told and the others go on. (3) Traffic is s
 they come. (4) Sessions are closed. (5) What each warrant got is written to the log, and only then told.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mandat.core import translated
@@ -102,9 +102,9 @@ Progress = dict[str, int | None]
 
 
 def read_keylog(path: str) -> str:
-    """The text of a TLS key log; one that can't be read is refused, so that nobody waits for what it would have shown."""
+    """The text of a TLS key log; one that can't be read is refused: nobody should wait for what it would show."""
     try:
-        size = os.stat(path).st_size
+        size = Path(path).stat().st_size
         if size > MAX_KEYLOG:
             raise SourceError(
                 "keylog_too_large",
@@ -112,7 +112,7 @@ def read_keylog(path: str) -> str:
                 where=path,
                 advice="Keep the lines of the time that the capture covers.",
             )
-        with open(path, encoding="ascii", errors="replace") as file:
+        with Path(path).open(encoding="ascii", errors="replace") as file:
             return file.read(MAX_KEYLOG)
     except OSError as error:
         raise SourceError(
@@ -126,9 +126,7 @@ def read_keylog(path: str) -> str:
 class Runner:
     """Carries one run through its five steps."""
 
-    def __init__(
-        self, site: "Site", sources: list[str], now_ns: int, keylogs: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, site: "Site", sources: list[str], now_ns: int, keylogs: Sequence[str] = ()) -> None:
         self.site = site
         self._keylogs = [read_keylog(path) for path in keylogs]
         self.now_ns = now_ns

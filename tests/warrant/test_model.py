@@ -16,11 +16,13 @@ DOMAIN = {"type": "domain", "value": "watched.example", "subdomains": True}
 KEYWORD = {"type": "keyword", "value": "saffron", "whole_word": True}
 LATER = "2026-02-01T00:00:00Z"
 URI = {"type": "sipUri", "value": "sip:alice@example.com"}
+MAILBOX = {"type": "emailAddress", "value": "alice+x@example.com"}
 
 ACCEPTED = [
     ("intercept", {}),
     ("intercept", {"targets": [URI, {"type": "telUri", "value": "tel:+33-6-39-98-00-01"}]}),
     ("intercept", {"criteria": [KEYWORD], "product": "IRI"}),
+    ("intercept", {"targets": [MAILBOX, {"type": "emailAddress", "value": '"a b"@παράδειγμα.ελ'}]}),
     ("intercept", {"liid": "a" * 25}),
     ("retention", {}),
     ("disclosure", {}),
@@ -87,6 +89,14 @@ REFUSED_BEYOND_SCHEMA = [
     ("intercept", {"targets": [{"type": "sipUri", "value": SECRET}]}, "target_wrong"),
     ("intercept", {"targets": [{"type": "telUri", "value": "tel:0" + SECRET[2:]}]}, "target_wrong"),
     ("intercept", {"targets": [URI, URI]}, "target_twice"),
+    (
+        "intercept",
+        {"targets": [{"type": "emailAddress", "value": f"A <{SECRET}@x.example>"}]},
+        "target_wrong",
+    ),
+    ("intercept", {"targets": [{"type": "emailAddress", "value": "@x.example"}]}, "target_wrong"),
+    ("intercept", {"targets": [MAILBOX], "criteria": [KEYWORD]}, "criterion_not_honoured"),
+    ("disclosure", {"targets": [MAILBOX]}, "target_not_honoured"),
     ("screening", {"criteria": [KEYWORD, KEYWORD]}, "criterion_twice"),
     ("screening", {"criteria": [KEYWORD, DOMAIN]}, "criteria_mixed"),
     ("screening", {"criteria": [DOMAIN], "product": "IRIandCC"}, "product_not_honoured"),

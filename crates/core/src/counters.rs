@@ -33,6 +33,14 @@ counters! {
     NotIp => "drop.not_ip",
     /// An IP protocol other than UDP and TCP.
     NotTransport => "drop.not_transport",
+    /// Packets in tunnels that nest deeper than we follow.
+    TunnelsTooDeep => "drop.tunnels_too_deep",
+    /// Packets found inside a tunnel.
+    Tunnelled => "tunnel.packets",
+    /// Packets whose time is far from that of the packets before.
+    TimeJumps => "time.jumps",
+    /// Times that so many packets agreed on that timers followed.
+    TimeSteps => "time.steps",
     /// IP fragments seen.
     Fragments => "ip.fragments",
     /// Datagrams put together from fragments.
@@ -109,6 +117,26 @@ counters! {
     NamesHttp => "names.http",
     /// Names left out because they hold control characters or are too long.
     NamesUnreadable => "names.unreadable",
+    /// Mail messages seen, whole or in part.
+    MailMessages => "mail.messages",
+    /// Mail messages of which octets are missing: not seen, not asked for, or over the limit.
+    MailPartial => "mail.partial",
+    /// Mail messages longer than what is kept of one.
+    MailCut => "mail.cut",
+    /// Mail headers longer than what is read of one.
+    MailHeaderCut => "mail.header_cut",
+    /// Parts of mail messages that IMAP clients fetched by themselves: not read.
+    MailParts => "mail.parts",
+    /// Mail sessions that went on hidden, by STARTTLS or COMPRESS.
+    MailHidden => "mail.hidden",
+    /// Mail commands too long to be read.
+    MailMalformed => "mail.malformed",
+    /// Addresses that a mail message had no room for.
+    MailAddressesDropped => "drop.mail_addresses",
+    /// Mail sessions given up: memory ran out, or octets of a counted part were not seen.
+    MailGivenUp => "drop.mail_given_up",
+    /// Mail messages that no task selects: dropped in the core.
+    MailUnselected => "drop.mail_unselected",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
     /// Directions of TLS connections that were opened with a logged secret.
@@ -131,6 +159,10 @@ counters! {
     HepTooDeep => "drop.hep_depth",
     /// HEP packets that give no believable time: that of the capture was taken.
     HepTimeReplaced => "hep.time_replaced",
+    /// Selected datagrams that the tap saw twice: released once.
+    Copies => "copies",
+    /// Datagrams forgotten too early to know a copy of them.
+    CopiesForgotten => "copies.forgotten",
     /// IRI released.
     Iri => "product.iri",
     /// CC released.

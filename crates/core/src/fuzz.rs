@@ -8,13 +8,13 @@ mod state;
 
 use std::hint::black_box;
 
-pub use state::{fragments, point, sessions, tcp, web};
+pub use state::{fragments, mail_session, point, sessions, tcp, web};
 
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, hep, http, ip, link, quic, rtcp, rtp, sdp, sip, smpp, sms, tls, transport,
-    websocket,
+    Framing, dns, dtmf, gsm7, hep, http, ip, link, mail, quic, rtcp, rtp, sdp, sip, smpp, sms, tls,
+    transport, tunnel, websocket,
 };
-use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target};
+use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{self, Keywords};
 use crate::packet::LinkType;
 use crate::session::quic::QuicHello;
@@ -25,6 +25,21 @@ pub fn link(octets: &[u8]) {
     if let link::Network::Ip(packet) = link::network(link, frame) {
         assert!(packet.len() <= frame.len());
     }
+}
+
+/// Tunnels: each IP protocol number and each UDP port of one, and UDP between clients of Teredo.
+pub fn tunnel(octets: &[u8]) {
+    let Some(([number, cut], payload)) = octets.split_first_chunk() else { return };
+    if let Some(link::Network::Ip(inner)) = tunnel::over_ip(*number, payload) {
+        assert!(inner.len() <= payload.len());
+    }
+    for dport in [1701, 2152, 3544, 4754, 4789, 4790, 6081, 6635, 37008] {
+        let datagram = transport::Udp { sport: 4000, dport, payload };
+        if let Some(inner) = tunnel::udp(&datagram, cut & 1 == 1) {
+            assert!(inner.len() <= payload.len() && matches!(inner.first().map(|b| b >> 4), Some(4 | 6)));
+        }
+    }
+    _ = black_box(tunnel::teredo_peer(payload));
 }
 
 /// An IP packet of either version, and ESP without encryption.
@@ -203,6 +218,33 @@ pub fn http(octets: &[u8]) {
     if let Some((skipped, _)) = body.skip(octets) {
         assert!(skipped <= octets.len());
     }
+}
+
+/// Lines of SMTP, IMAP and POP3, and a message with its addresses and encoded words.
+pub fn mail(octets: &[u8]) {
+    if let mail::line::Line::Whole(line, used) = mail::line::next(octets) {
+        assert!(line.len() < used && used <= octets.len());
+        _ = black_box((mail::smtp::command(line), mail::smtp::reply(line)));
+        _ = black_box((mail::pop3::command(line), mail::pop3::response(line)));
+        _ = black_box((mail::imap::command(line), mail::imap::response(line), mail::imap::fetched(line)));
+        if let Some(literal) = mail::imap::literal(line) {
+            assert!(literal.before.len() < line.len());
+        }
+        _ = black_box((mail::imap::astring(line), mail::imap::append_is_message(line)));
+    }
+    let end = mail::header::end(octets, 0).unwrap_or(octets.len());
+    assert!(end <= octets.len());
+    for field in mail::header::fields(&octets[..end]) {
+        let body = field.unfolded();
+        let mut found = 0;
+        mail::address::addresses(&body, &mut |address| found += address.len());
+        assert!(found <= body.len());
+        _ = black_box(mail::encoded_word::decode(&body));
+    }
+    for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "OAUTHBEARER"] {
+        _ = black_box(mail::sasl::Mechanism::of(mechanism.as_bytes()).name(octets));
+    }
+    _ = black_box(email::identity(&String::from_utf8_lossy(octets)).map(|identity| identity.text()));
 }
 
 /// Text in search of keywords, folded and not. What is folded stays so.

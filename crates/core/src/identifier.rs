@@ -5,6 +5,7 @@
 //! URI: an unread number is a miss that an operator can find, a guessed one is an interception of a stranger.
 
 mod domain;
+pub(crate) mod email;
 mod number;
 mod plan;
 mod target;
@@ -24,6 +25,8 @@ pub(crate) enum Identity {
     Number(Number),
     /// Anything else: a SIP URI in normal form, a short code as `tel:` URI, an alphanumeric sender as written.
     Uri(Box<str>),
+    /// A mail address in normal form.
+    Mail(Box<str>),
 }
 
 impl Identity {
@@ -31,7 +34,7 @@ impl Identity {
     pub(crate) fn text(&self) -> Box<str> {
         match self {
             Self::Number(number) => number.digits().as_str().into(),
-            Self::Uri(uri) => uri.clone(),
+            Self::Uri(text) | Self::Mail(text) => text.clone(),
         }
     }
 }
@@ -41,6 +44,7 @@ impl fmt::Debug for Identity {
         f.write_str(match self {
             Self::Number(_) => "Number(«redacted»)",
             Self::Uri(_) => "Uri(«redacted»)",
+            Self::Mail(_) => "Mail(«redacted»)",
         })
     }
 }

@@ -9,6 +9,7 @@ use crate::decode::{hep, rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
 use crate::product::{Encoding, EndReason, Role, Side};
 use crate::session::call::Call;
+use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 
 /// Follows sessions and tells of all of them.
@@ -168,6 +169,35 @@ impl Observer for Teller {
             "call_id": message.map(|m| sip::text(m.call_id).into_owned()), "src": seen.src.ip.to_string(),
             "dst": seen.dst.ip.to_string(), "sport": seen.src.port, "dport": seen.dst.port, "ts": seen.ts.seconds(),
             "payload_type": report.protocol.0,
+        }));
+    }
+
+    fn mail_command(&mut self, via: mail::Via, command: &'static str, argument: &[u8], seen: &Seen<'_>) {
+        let argument = String::from_utf8_lossy(argument);
+        // The address alone, as the truth beside the captures has it: without the standard's own keyword, in the
+        // standard's own spelling, and without parameters.
+        let address = ["FROM:", "TO:"].iter().find_map(|keyword| argument.strip_prefix(keyword));
+        let path = matches!(command, "MAIL" | "RCPT").then(|| address.unwrap_or(&argument).trim());
+        let parameter = path.map_or(&*argument, |p| p.split(char::is_whitespace).next().unwrap_or_default());
+        self.out.push_back(json!({
+            "kind": "mail", "via": via.name(), "command": command, "parameter": parameter, "ts": seen.ts.seconds(),
+            "src": seen.src.ip.to_string(), "dst": seen.dst.ip.to_string(),
+        }));
+    }
+
+    fn mail_login(&mut self, via: mail::Via, name: &str, ends: &Ends, seen: &Seen<'_>) {
+        self.out.push_back(json!({
+            "kind": "mail_login", "via": via.name(), "name": name, "ts": seen.ts.seconds(),
+            "src": ends.client.ip.to_string(), "dst": ends.server.ip.to_string(),
+        }));
+    }
+
+    fn mail_message(&mut self, item: &mut Item) {
+        let (header, seen) = (&item.header, item.seen(&[]));
+        self.out.push_back(json!({
+            "kind": "mail", "via": item.via.name(), "message_id": header.message_id, "from": header.from,
+            "to": header.to, "subject": header.subject, "ts": item.last.seconds(), "octets": item.octets,
+            "partial": item.partial, "src": seen.src.ip.to_string(), "dst": seen.dst.ip.to_string(),
         }));
     }
 

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod copies;
 mod counters;
 mod decode;
 mod error;

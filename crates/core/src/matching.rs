@@ -4,11 +4,12 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::error::Refusal;
-use crate::identifier::{DomainIndex, Identity, NumberingPlans};
+use crate::identifier::{DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{Form, Keywords};
 use crate::packet::{Endpoint, Time};
 use crate::product::{Cin, Liid, Party, Role, TaskId};
 use crate::session::call::Call;
+use crate::session::mail::Item;
 use crate::session::{Flow, Text};
 use crate::task::{Criteria, Kind, Task};
 
@@ -335,6 +336,54 @@ impl Index {
             }
         }
         found
+    }
+
+    /// Looks at everybody whose mail `item` is; new matches are added to its selection.
+    pub(crate) fn mail(&mut self, item: &mut Item, missed: &mut impl FnMut(Unselected)) {
+        if self.targets.is_empty() {
+            return;
+        }
+        let mut selection = std::mem::take(&mut item.selection);
+        for (role, address) in item.parties() {
+            self.mailbox(role, address, item.start, item.last, &mut selection, missed);
+        }
+        item.selection = selection;
+    }
+
+    /// Whether the target of a match is still a party of `item`: the server may have refused it as a recipient since.
+    pub(crate) fn still(&self, found: &Match, item: &Item) -> bool {
+        if found.role != Some(Role::RcptTo) {
+            return true;
+        }
+        let targets = self.task(found.task).targets();
+        let target = found.target.and_then(|at| targets.get(usize::from(at))).map(Target::identity);
+        item.parties().any(|(_, address)| email::identity(address).as_ref() == target)
+    }
+
+    /// Matches of one mail address that somebody used from `start` to `now`.
+    pub(crate) fn mailbox(
+        &mut self,
+        role: Role,
+        address: &str,
+        start: Time,
+        now: Time,
+        selection: &mut Selection,
+        missed: &mut impl FnMut(Unselected),
+    ) {
+        for (id, target) in self.holders(email::identity(address).as_ref()) {
+            // A keyword narrows a task to texts; mail is not searched for any.
+            if selection.iter().any(|m| m.task.0 == id) || self.tasks[id as usize].keywords.is_some() {
+                continue;
+            }
+            match self.whole(id, start, now) {
+                Ok(mut made) => {
+                    made.role = Some(role);
+                    made.target = Some(target);
+                    selection.push(Box::new(made));
+                }
+                Err(why) => missed(why),
+            }
+        }
     }
 
     /// Looks a host name up. Returns the new matches' place in `flow.selection`, and the place of those that the flow

@@ -4,19 +4,22 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::Config;
+use crate::copies::{Copies, Sight};
 use crate::counters::{Counter, Counters};
 use crate::decode::{rtp, sip};
 use crate::error::Refusal;
 use crate::identifier::NumberingPlans;
+use crate::matching::Selection;
 use crate::matching::{Index, Match, Resume, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
-    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Product, Role, Service, Side,
-    StreamReport, TaskId,
+    Audio, CallClosed, CallRecord, Cc, CcKind, EndReason, Facts, Iri, IriType, Party, Product, Role, Service,
+    Side, StreamReport, TaskId,
 };
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
 use crate::session::call::Call;
+use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 use crate::task::{Kind, Task};
 
@@ -37,6 +40,7 @@ impl Point {
             index: Index::default(),
             plans: config.numbering.clone(),
             counters: Counters::default(),
+            copies: Copies::default(),
             out: VecDeque::new(),
         };
         Self { head: config.head, config, sessions, release }
@@ -132,6 +136,7 @@ struct Release {
     index: Index,
     plans: NumberingPlans,
     counters: Counters,
+    copies: Copies,
     out: VecDeque<Product>,
 }
 
@@ -167,6 +172,18 @@ impl Release {
         self.index.state_mut(found.task()).cc += 1;
         self.counters.count(Counter::Cc);
         self.out.push_back(Product::Cc(Box::new(Cc::new(found, seen, kind))));
+    }
+
+    /// Whether this selected datagram was released a moment ago: seen inside and outside a tunnel, or at two taps.
+    /// `what` tells apart what is released of one datagram.
+    fn is_copy(&mut self, seen: &Seen<'_>, what: &str) -> bool {
+        let sight = self.copies.see(seen, what);
+        match sight {
+            Sight::First => {}
+            Sight::FirstForgetting => self.counters.count(Counter::CopiesForgotten),
+            Sight::Copy => self.counters.count(Counter::Copies),
+        }
+        sight == Sight::Copy
     }
 
     /// Ends the matches whose authority is over, by its window or its ceiling. Nothing is released after that moment.
@@ -246,6 +263,7 @@ impl Observer for Release {
             self.counters.count(Counter::SignalUnselected);
             return;
         }
+        let copy = self.is_copy(seen, "");
         let mut selection = std::mem::take(&mut call.selection);
         for (at, found) in selection.iter_mut().enumerate() {
             let told = match change {
@@ -260,6 +278,9 @@ impl Observer for Release {
                 let facts = facts_of(call, event, Some(seen));
                 self.iri(found, kind, seen.ts, Service::Call, facts);
                 found.set_ended(kind == IriType::End);
+            }
+            if copy {
+                continue;
             }
             found.count_signal();
             if found.content() {
@@ -277,6 +298,9 @@ impl Observer for Release {
             return;
         }
         self.lapse(call, seen.ts);
+        if self.is_copy(seen, "") {
+            return;
+        }
         let Some(s) = call.streams.get(stream) else { return };
         for found in call.selection.iter().filter(|m| m.content()) {
             let octets = seen.packet.map_or(seen.payload, |p| p.data);
@@ -300,6 +324,10 @@ impl Observer for Release {
         self.lapse(call, seen.ts);
         if call.selection.is_empty() {
             self.counters.count(Counter::MediaUnselected);
+            return;
+        }
+        if self.is_copy(seen, "") {
+            return;
         }
         for found in call.selection.iter().filter(|m| m.content()) {
             self.cc(found, seen, CcKind::Rtcp);
@@ -345,6 +373,70 @@ impl Observer for Release {
         }
     }
 
+    fn mail_login(&mut self, via: mail::Via, name: &str, ends: &Ends, seen: &Seen<'_>) {
+        let counters = &mut self.counters;
+        let missed = &mut |why| counters.count(counter_of(why));
+        let mut found = Selection::new();
+        self.index.mailbox(Role::Login, name, seen.ts, seen.ts, &mut found, missed);
+        self.suspensions(seen.ts);
+        for found in found {
+            let facts = Facts {
+                event: "login",
+                parties: vec![Party { role: Role::Login, uri: Pii(name.into()) }],
+                via: Some(via.name()),
+                src: Some(Pii(ends.client)),
+                dst: Some(Pii(ends.server)),
+                transport: Some(seen.transport.name()),
+                start: Some(seen.ts),
+                ..Facts::default()
+            };
+            self.iri(&found, IriType::Report, seen.ts, Service::Mail, facts);
+        }
+    }
+
+    fn mail_header(&mut self, item: &mut Item) -> bool {
+        let counters = &mut self.counters;
+        self.index.mail(item, &mut |why| counters.count(counter_of(why)));
+        self.suspensions(item.last);
+        for found in &item.selection {
+            self.iri(found, IriType::Begin, item.last, Service::Mail, facts_of_mail(item, "mail"));
+        }
+        item.selection.iter().any(|found| found.content())
+    }
+
+    fn mail_message(&mut self, item: &mut Item) {
+        if item.selection.is_empty() {
+            self.counters.count(Counter::MailUnselected);
+            return;
+        }
+        let Some(content) = item.content() else { return };
+        let seen = item.seen(content);
+        for found in item.selection.iter().filter(|found| found.content()) {
+            // A recipient whom the server has refused meanwhile receives nothing.
+            if self.over(found, item.last) {
+                self.counters.count(Counter::OutsideWindow);
+            } else if self.index.still(found, item) {
+                self.cc(found, &seen, CcKind::Mail { partial: item.partial });
+            }
+        }
+    }
+
+    fn mail_closed(&mut self, item: &mut Item) {
+        for found in std::mem::take(&mut item.selection) {
+            let (event, ts) = if self.over(&found, item.last) {
+                ("authority_ended", item.last.min(found.end()))
+            } else {
+                ("mail_end", item.last)
+            };
+            let facts = match event {
+                "mail_end" => facts_of_mail(item, event),
+                // What went on after the authority's end is nobody's to tell.
+                _ => Facts { event, start: Some(item.start), ..Facts::default() },
+            };
+            self.iri(&found, IriType::End, ts, Service::Mail, facts);
+        }
+    }
+
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>) {
         self.counters.count(match via {
             NameVia::Dns => Counter::NamesDns,
@@ -358,6 +450,9 @@ impl Observer for Release {
         self.suspensions(seen.ts);
         // A DNS answer repeats the question; it is told once.
         let answer = via == NameVia::Dns && seen.src == flow.server;
+        if !met.is_empty() && self.is_copy(seen, name) {
+            return;
+        }
         for (at, new) in met {
             let found = &flow.selection[at];
             if answer && !new || self.index.suspended(found.task()) || seen.ts >= found.end() {
@@ -418,6 +513,11 @@ impl Observer for Release {
 }
 
 impl Release {
+    /// Whether a match's authority is over at `now`, by its window, its ceiling or its withdrawal.
+    fn over(&self, found: &Match, now: Time) -> bool {
+        now >= found.end() || self.index.suspended(found.task())
+    }
+
     /// Tells of tasks that have passed their ceiling, once each.
     fn suspensions(&mut self, now: Time) {
         while let Some(task) = self.index.take_suspended() {
@@ -455,6 +555,23 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
         end: call.end,
         end_reason: call.end_reason,
         ..seen.map(addresses).unwrap_or_default()
+    }
+}
+
+fn facts_of_mail(item: &Item, event: &'static str) -> Facts {
+    let seen = item.seen(&[]);
+    Facts {
+        event,
+        parties: item.parties().map(|(role, address)| Party { role, uri: Pii(address.into()) }).collect(),
+        via: Some(item.via.name()),
+        name: item.hello.clone().map(Pii),
+        message_id: item.header.message_id.clone().map(Pii),
+        status: item.status,
+        start: Some(item.start),
+        end: Some(item.last).filter(|_| event == "mail_end"),
+        octets: Some(item.octets).filter(|_| event == "mail_end"),
+        partial: item.partial,
+        ..addresses(&seen)
     }
 }
 

@@ -115,6 +115,17 @@ fn datagram(port: u16, payload: &[u8], back: bool) -> Vec<u8> {
     out
 }
 
+fn sip_datagram(back: bool, first: &str, cseq: &str, to_tag: &str, body: &str) -> Vec<u8> {
+    let kind = if body.starts_with("v=0") { "application/sdp" } else { "text/plain" };
+    let message = format!(
+        "{first}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{cseq}\r\nFrom: <sip:{TARGET}@h;user=phone>;tag=a\r\n\
+             To: <sip:+33639980300@h;user=phone>{to_tag}\r\nCall-ID: c1\r\nCSeq: {cseq}\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    datagram(5060, message.as_bytes(), back)
+}
+
 struct Tap(Point);
 
 impl Tap {
@@ -123,14 +134,7 @@ impl Tap {
     }
 
     fn sip(&mut self, when: i64, back: bool, first: &str, cseq: &str, to_tag: &str, body: &str) {
-        let kind = if body.starts_with("v=0") { "application/sdp" } else { "text/plain" };
-        let message = format!(
-            "{first}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{cseq}\r\nFrom: <sip:{TARGET}@h;user=phone>;tag=a\r\n\
-             To: <sip:+33639980300@h;user=phone>{to_tag}\r\nCall-ID: c1\r\nCSeq: {cseq}\r\nContent-Type: {kind}\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.packet(when, &datagram(5060, message.as_bytes(), back));
+        self.packet(when, &sip_datagram(back, first, cseq, to_tag, body));
     }
 
     /// INVITE at 1, answer at 3, media at 4 and 5, BYE at 6.
@@ -253,6 +257,86 @@ fn media_after_a_forged_bye_is_recorded_on() {
         );
     }
     assert_eq!(tap.told().iter().filter(|t| t.ends_with("cc")).count(), 6 + 30);
+}
+
+/// A call at a tap, at another one behind a router, and in a tunnel.
+#[test]
+fn p05_p08_what_is_seen_at_two_taps_and_in_a_tunnel_is_released_once() {
+    let sdp = |ip: &str| format!("v=0\r\nc=IN IP4 {ip}\r\nm=audio 4000 RTP/AVP 0\r\n");
+    let rtp = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0xff; 160]].concat();
+    let call = [
+        sip_datagram(false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", &sdp("10.0.0.1")),
+        sip_datagram(true, "SIP/2.0 200 OK", "1 INVITE", ";tag=b", &sdp("10.0.0.2")),
+        datagram(4000, &rtp, false),
+        datagram(4000, &rtp, true),
+        sip_datagram(false, "BYE sip:x@h SIP/2.0", "2 BYE", ";tag=b", ""),
+    ];
+    let told = |taps: usize| {
+        let mut tap = Tap(point(&[intercept("L", "IRIandCC"), intercept("M", "IRIandCC")]));
+        for (when, data) in (1..).zip(&call) {
+            let mut routed = data.clone();
+            routed[8] -= 1;
+            let frame = [&[8, 0, 0, 0, 0, 0, 5, 0][..], &[0; 12], &[8, 0], &routed].concat();
+            for (later, data) in [data, &routed, &datagram(4789, &frame, false)][..taps].iter().enumerate() {
+                let ts = Time(at(when).0 + later as i64 * 1_000_000);
+                tap.0.handle(&Packet { ts, link: LinkType::RAW, data, wire_len: data.len() as u32 });
+            }
+        }
+        let told = tap.told();
+        (told, [Counter::Calls, Counter::Cc, Counter::Copies].map(|c| tap.0.counters().get(c)))
+    };
+    let ((once, counted), (thrice, of_copies)) = (told(1), told(3));
+    assert_eq!(once, thrice);
+    assert_eq!((counted, of_copies), ([1, 10, 0], [1, 10, 10]), "five datagrams for each of two warrants");
+}
+
+/// An INVITE in three pieces, each in a tunnel of its own, the last with DF and the reserved bit set and coming first.
+#[test]
+fn p04_an_invite_in_fragments_inside_a_tunnel_is_read() {
+    let whole = sip_datagram(false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", &"v=0\r\n".repeat(30));
+    let (header, body) = whole.split_at(20);
+    let pieces: Vec<&[u8]> = body.chunks(160).collect();
+    let mut tap = Tap(point(&[intercept("L", "IRIandCC")]));
+    for (n, piece) in pieces.iter().enumerate().rev() {
+        let flags = if n + 1 == pieces.len() { 0xc000 } else { 0x2000 };
+        let mut fragment = [header, piece].concat();
+        fragment[2..4].copy_from_slice(&(20 + piece.len() as u16).to_be_bytes());
+        fragment[6..8].copy_from_slice(&(flags | (n as u16 * 20)).to_be_bytes());
+        let frame = [&[8, 0, 0, 0, 0, 0, 5, 0][..], &[0; 12], &[8, 0], &fragment].concat();
+        tap.packet(1, &datagram(4789, &frame, false));
+    }
+    assert_eq!(tap.told()[..2], ["L Begin invite #0", "L cc"]);
+    assert_eq!(tap.0.counters().get(Counter::Reassembled), 1);
+}
+
+/// Tunnels nest as deep as stated, and what nests deeper is counted.
+#[test]
+fn p08_tunnels_nest_to_a_stated_depth() {
+    let begun = |depth: usize| {
+        let mut packet = sip_datagram(false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", "");
+        for _ in 0..depth {
+            let frame = [&[8, 0, 0, 0, 0, 0, 5, 0][..], &[0; 12], &[8, 0], &packet].concat();
+            packet = datagram(4789, &frame, false);
+        }
+        let mut tap = Tap(point(&[intercept("L", "IRI")]));
+        tap.packet(1, &packet);
+        [Counter::Calls, Counter::Tunnelled, Counter::TunnelsTooDeep].map(|c| tap.0.counters().get(c))
+    };
+    assert_eq!(begun(4), [1, 4, 0]);
+    assert_eq!(begun(5), [0, 4, 1]);
+    assert_eq!(begun(200), [0, 4, 1]);
+}
+
+/// A retransmission is a datagram of its own: kept as evidence, although it tells nothing new.
+#[test]
+fn p05_a_request_sent_again_changes_nothing_and_is_kept() {
+    let mut tap = Tap(point(&[intercept("L", "IRIandCC")]));
+    for when in [1, 2, 4] {
+        tap.sip(when, false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", "");
+    }
+    let told = tap.told();
+    assert_eq!(told.iter().filter(|t| t.ends_with("cc")).count(), 3);
+    assert_eq!(told.iter().filter(|t| t.contains("Begin")).count(), 1);
 }
 
 #[test]

@@ -57,6 +57,18 @@ pub enum Role {
     Originator,
     /// Destination address of a short message (TP-DA, SMPP `destination_addr`).
     Recipient,
+    /// Reverse-path of a mail (RFC 5321 4.1.1.2, MAIL FROM).
+    MailFrom,
+    /// Forward-path of a mail (RFC 5321 4.1.1.3, RCPT TO), accepted by the server as far as was seen.
+    RcptTo,
+    /// Who is logged in at a mail server (SMTP AUTH, IMAP LOGIN and AUTHENTICATE, POP3 USER and APOP).
+    Login,
+    /// From or Sender of a mail (RFC 5322 3.6.2): what the sender says of itself.
+    HeaderFrom,
+    /// To of a mail (RFC 5322 3.6.3).
+    HeaderTo,
+    /// Cc or Bcc of a mail (RFC 5322 3.6.3).
+    HeaderCc,
 }
 
 impl Role {
@@ -73,6 +85,12 @@ impl Role {
             Self::HistoryInfo => "history_info",
             Self::Originator => "originator",
             Self::Recipient => "recipient",
+            Self::MailFrom => "mail_from",
+            Self::RcptTo => "rcpt_to",
+            Self::Login => "login",
+            Self::HeaderFrom => "header_from",
+            Self::HeaderTo => "header_to",
+            Self::HeaderCc => "header_cc",
         }
     }
 }
@@ -95,6 +113,8 @@ pub enum Service {
     Message,
     /// A conversation of two transport addresses.
     Flow,
+    /// A mail, or a login at a mail server.
+    Mail,
 }
 
 impl Service {
@@ -104,6 +124,7 @@ impl Service {
             Self::Call => "call",
             Self::Message => "message",
             Self::Flow => "flow",
+            Self::Mail => "mail",
         }
     }
 }
@@ -145,7 +166,8 @@ impl EndReason {
 /// Facts about a session that an IRI record may carry. Absent facts are `None`: unknown is not the same as empty.
 #[derive(Clone, Default, Debug)]
 pub struct Facts {
-    /// What happened, in one word: `invite`, `ringing`, `answer`, `media`, `end`, `message`, `name`, `flow_end`.
+    /// What happened, in one word: `invite`, `ringing`, `answer`, `media`, `end`, `message`, `name`, `flow_end`,
+    /// `login`, `mail`, `mail_end`.
     pub event: &'static str,
     /// Identities with where they stood.
     pub parties: Vec<Party>,
@@ -181,6 +203,8 @@ pub struct Facts {
     pub parts: Option<u8>,
     /// Whether parts are missing.
     pub partial: bool,
+    /// Message-ID of a mail (RFC 5322 3.6.4), with its brackets.
+    pub message_id: Option<Pii<Box<str>>>,
 }
 
 /// Intercept-related information: facts of a selected session.
@@ -324,6 +348,11 @@ pub enum CcKind {
     Rtcp,
     /// A text message: `octets` is its text in UTF-8.
     Text,
+    /// A mail: `octets` is the message (RFC 5322) as the receiver gets it, transfer dots taken out. `partial`: not all.
+    Mail {
+        /// Octets are missing.
+        partial: bool,
+    },
 }
 
 /// Content of communication: the octets of one selected packet, message or text.
@@ -340,7 +369,8 @@ pub struct Cc {
     /// What it is.
     pub kind: CcKind,
     /// How `octets` begins: the capture's link type, or [`LinkType::UPPER_PDU`] for a message put together from several
-    /// packets (`octets` is then the bare message and `addresses` says between whom). For [`CcKind::Text`] it has no meaning.
+    /// packets (`octets` is then the bare message and `addresses` says between whom). For [`CcKind::Text`] and
+    /// [`CcKind::Mail`] it has no meaning.
     pub link: LinkType,
     /// Sender and receiver, always given.
     pub addresses: Pii<(Endpoint, Endpoint)>,
@@ -364,7 +394,9 @@ impl Cc {
     /// Copies a selected packet out of the source's buffer. This is the one place where that is done.
     pub(crate) fn new(found: &Match, seen: &Seen<'_>, kind: CcKind) -> Self {
         let (link, octets, wire_len) = match seen.packet {
-            Some(packet) if !matches!(kind, CcKind::Text) => (packet.link, packet.data, packet.wire_len),
+            Some(packet) if !matches!(kind, CcKind::Text | CcKind::Mail { .. }) => {
+                (packet.link, packet.data, packet.wire_len)
+            }
             _ => (LinkType::UPPER_PDU, seen.payload, u32::try_from(seen.payload.len()).unwrap_or(u32::MAX)),
         };
         Self {

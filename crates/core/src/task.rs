@@ -409,6 +409,11 @@ impl Warrant {
                         "an intercept warrant needs at least one target; without one it would select everybody",
                     );
                 }
+                if matches!(criteria, Criteria::Keywords(_)) && targets.iter().any(Target::is_mail) {
+                    return refuse(
+                        "a keyword beside a mail address: keywords are looked for in texts, so it would select nothing",
+                    );
+                }
                 if matches!(criteria, Criteria::Domains(_)) {
                     return refuse(
                         "a domain criterion beside telephone targets: internet flows carry no number, so it would select nobody",
@@ -426,6 +431,9 @@ impl Warrant {
             Kind::Disclosure => {
                 if targets.len() != 1 || !matches!(criteria, Criteria::None) || content {
                     return refuse("a disclosure warrant has one target, no criteria and product IRI");
+                }
+                if targets.iter().any(Target::is_mail) {
+                    return refuse("a mail address: only records of calls are kept");
                 }
                 if self.recipients.is_empty() {
                     return refuse("recipients is empty: nobody could read the answer");

@@ -39,7 +39,7 @@ fn party_fields() -> Fields {
 /// |---|---|---|
 /// | `liid`, `cin`, `sequence` | utf8, u32, u32 | the record's label, session and number (TS 102 232-1, 5.2) |
 /// | `iri_type` | utf8 | `BEGIN`, `END`, `CONTINUE`, `REPORT` |
-/// | `service`, `event` | utf8 | `call`, `message`, `flow`; what happened, in one word |
+/// | `service`, `event` | utf8 | `call`, `message`, `flow`, `mail`; what happened, in one word |
 /// | `ts` | timestamp ns UTC | when |
 /// | `matched`, `target` | utf8, u16 | which field held the target, and its index in the warrant |
 /// | `criterion`, `form` | u16, utf8 | which criterion was met, by the `raw` or the `normalised` text |
@@ -54,6 +54,7 @@ fn party_fields() -> Fields {
 /// | `via`, `name` | utf8 | how a name or text was carried; the host name |
 /// | `packets`, `octets` | u64 | of a flow, both directions |
 /// | `parts`, `partial` | u8, bool | of a long message; whether parts are missing |
+/// | `message_id` | utf8 | of a mail (RFC 5322, 3.6.4) |
 pub fn iri_schema() -> Arc<Schema> {
     static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
         let text = || DataType::Utf8;
@@ -91,6 +92,7 @@ pub fn iri_schema() -> Arc<Schema> {
             ("octets", DataType::UInt64, true),
             ("parts", DataType::UInt8, true),
             ("partial", DataType::Boolean, false),
+            ("message_id", text(), true),
         ];
         Arc::new(Schema::new(columns.map(|(name, kind, null)| Field::new(name, kind, null)).to_vec()))
     });
@@ -233,6 +235,7 @@ impl Row for Iri {
             Arc::new(facts().map(|f| f.octets).collect::<UInt64Array>()),
             Arc::new(facts().map(|f| f.parts).collect::<UInt8Array>()),
             Arc::new(facts().map(|f| Some(f.partial)).collect::<BooleanArray>()),
+            texts(facts().map(|f| f.message_id.as_ref().map(|id| &*id.0))),
         ];
         RecordBatch::try_new(iri_schema(), columns)
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! Product ─▶ Sink ─┬─ Iri ────────────▶ table ──▶ Arrow ──▶ age ──▶ <LIID>/iri/<run>-<nnnn>.arrow.age, .json
 //!                  ├─ Cc, a text ─────▶ table ──▶ Arrow ──▶ age ──▶ <LIID>/texts/<run>-<nnnn>.arrow.age, .json
+//!                  ├─ Cc, a mail ─────────────────────────────▶ age ──▶ <LIID>/mails/<run>-<nnnnnn>.eml.age, .json
 //!                  ├─ Cc, a packet ───▶ recording ─┬▶ pcapng ▶ age ──▶ <LIID>/recordings/<cin>/<nnnnnn>.pcapng.age
 //!                  │                               └▶ WAV ───▶ age ──▶ <LIID>/recordings/<cin>/<nnnnnn>.wav.age
 //!                  ├─ CallClosed ─────▶ recording ──────────────────▶ <LIID>/recordings/<cin>/recording.json
@@ -21,6 +22,7 @@ mod error;
 mod files;
 mod g711;
 mod iri;
+mod mail;
 mod manifest;
 mod pcapng;
 mod recorder;

@@ -119,7 +119,7 @@ fn exported_pdu(cc: &Cc) -> Vec<u8> {
         CcKind::Signal => b"sip",
         CcKind::Rtp(_) => b"rtp",
         CcKind::Rtcp => b"rtcp",
-        CcKind::Text => b"data",
+        CcKind::Text | CcKind::Mail { .. } => b"data",
     };
     let mut out = Vec::with_capacity(64);
     let mut put = |tag: u16, value: &[u8]| {

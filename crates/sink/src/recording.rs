@@ -120,7 +120,9 @@ impl Recording {
         open.section.push(cc);
         open.to = open.to.max(cc.ts);
         match &cc.kind {
-            CcKind::Signal | CcKind::Text => self.tally(Lane::Signal, None).pending += 1,
+            CcKind::Signal | CcKind::Text | CcKind::Mail { .. } => {
+                self.tally(Lane::Signal, None).pending += 1;
+            }
             CcKind::Rtcp => self.tally(Lane::Rtcp, None).pending += 1,
             CcKind::Rtp(audio) => {
                 let late = self.listen(cc, audio);

@@ -8,6 +8,7 @@ use mandat_core::{Cc, CcKind, Cin, Iri, Product, TaskId, Time};
 use crate::error::SinkError;
 use crate::files::{MAX_LIID, MAX_RUN, Recipients, check_name};
 use crate::iri::TextRow;
+use crate::mail::Mails;
 use crate::recorder::{MEMORY, Recorder};
 use crate::recording::Outlet;
 use crate::seal::RecordSealer;
@@ -29,7 +30,9 @@ pub struct Totals {
     pub iri: u64,
     /// Texts in finished files.
     pub texts: u64,
-    /// IRI records and texts that the disk did not take.
+    /// Mails in finished files.
+    pub mails: u64,
+    /// IRI records, texts and mails that the disk did not take.
     pub rows_dropped: u64,
     /// Packets refused because too many calls were being recorded.
     pub packets_refused: u64,
@@ -40,6 +43,7 @@ struct Task {
     recipients: Recipients,
     iri: Table<Iri>,
     texts: Table<TextRow>,
+    mails: Mails,
     totals: Totals,
 }
 
@@ -111,6 +115,7 @@ impl Sink {
             recipients: Recipients::parse(liid, recipients)?,
             iri: Table::new(dir.join("iri")),
             texts: Table::new(dir.join("texts")),
+            mails: Mails::new(dir.join("mails")),
             totals: Totals::default(),
         };
         self.tasks.insert(task, added);
@@ -130,7 +135,10 @@ impl Sink {
                 self.content_task(id)?.texts.push(TextRow(cc));
                 self.flush_tables(id, Some(now));
             }
-            Product::Cc(cc) => self.record(&cc)?,
+            Product::Cc(cc) => match cc.kind {
+                CcKind::Mail { partial } => self.mail(&cc, partial)?,
+                _ => self.record(&cc)?,
+            },
             Product::CallClosed(closed) => {
                 let key = (closed.task, closed.cin);
                 self.with_outlet(key, |recorder, outlet| recorder.close(key, Some(*closed), outlet));
@@ -179,7 +187,8 @@ impl Sink {
         self.tasks.get(&task).map(|t| Totals {
             iri: t.iri.written,
             texts: t.texts.written,
-            rows_dropped: t.iri.dropped + t.texts.dropped,
+            mails: t.mails.written,
+            rows_dropped: t.iri.dropped + t.texts.dropped + t.mails.dropped,
             ..t.totals
         })
     }
@@ -203,6 +212,18 @@ impl Sink {
             return Err(SinkError::NoRecipient { liid: task.liid.clone() });
         }
         Ok(task)
+    }
+
+    fn mail(&mut self, cc: &Cc, partial: bool) -> Result<(), SinkError> {
+        self.content_task(cc.task)?;
+        let Some(Task { mails, recipients, totals, .. }) = self.tasks.get_mut(&cc.task) else {
+            return Ok(());
+        };
+        match mails.write(cc, partial, &self.run, recipients) {
+            Ok(octets) => totals.octets += octets,
+            Err(error) => self.faults.note(cc.task, error),
+        }
+        Ok(())
     }
 
     fn record(&mut self, cc: &Cc) -> Result<(), SinkError> {

@@ -355,6 +355,29 @@ fn texts_are_kept_apart() {
 }
 
 #[test]
+fn a_mail_is_a_file_of_its_own_octet_for_octet() {
+    let mut site = Site::new();
+    let message = b"From: a@x.example\r\n\r\n\x00\xff.\r\n";
+    for partial in [false, true] {
+        let mut mail = Rtp::nth(9, Side::Caller, 0).cc();
+        mail.kind = CcKind::Mail { partial };
+        mail.octets = Pii(message.to_vec());
+        site.sink.accept(cc(mail)).unwrap();
+    }
+    site.sink.finish().unwrap();
+    assert_eq!(site.totals().mails, 2);
+    let dir = site.dir.path().join("LI-TEST/mails");
+    let mut names: Vec<_> =
+        fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names.len(), 4);
+    assert_eq!(open(&dir.join(&names[0]), &site.key), message);
+    let index = fs::read_to_string(dir.join(&names[3])).unwrap();
+    assert!(index.contains("\"partial\":true") && index.contains("\"cin\":9"), "{index}");
+    assert!(!index.contains("x.example"), "{index}");
+}
+
+#[test]
 fn tasks_are_checked_when_they_are_added() {
     let mut site = Site::new();
     let code = |result: Result<(), SinkError>| result.unwrap_err().code();

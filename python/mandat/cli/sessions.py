@@ -1,4 +1,4 @@
-"""`list`, `show` and `export` for one kind of session: calls, messages and flows differ in columns only."""
+"""`list`, `show` and `export` for one kind of session: calls, messages, flows and mails differ in columns only."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -120,7 +120,8 @@ def read_document(path: Path) -> bytes:
 
 def _target(value: str) -> dict[str, str]:
     scheme = value.partition(":")[0].lower()
-    kind = {"sip": "sipUri", "sips": "sipUri", "tel": "telUri"}.get(scheme, "e164Number")
+    other = "emailAddress" if "@" in value else "e164Number"
+    kind = {"sip": "sipUri", "sips": "sipUri", "tel": "telUri"}.get(scheme, other)
     return {"type": kind, "value": value}
 
 

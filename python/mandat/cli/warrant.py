@@ -39,7 +39,10 @@ def warrant() -> None:
 )
 @click.option("--reference", help="The authority's own reference.  [default: the label]")
 @click.option(
-    "--target", "targets", multiple=True, help="A number (+33…), sip: URI or @FILE. Again for more."
+    "--target",
+    "targets",
+    multiple=True,
+    help="A number (+33…), sip: URI, mail address or @FILE. Again for more.",
 )
 @click.option("--keyword", "keywords", multiple=True, help="A keyword in texts, or @FILE. Again for more.")
 @click.option(

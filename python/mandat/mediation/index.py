@@ -3,6 +3,7 @@
     SITE/product/<LIID>/iri/<run>-<nnnn>.arrow.age        facts, encrypted to the warrant's recipients
     SITE/product/<LIID>/iri/<run>-<nnnn>.json             its index
     SITE/product/<LIID>/texts/<run>-<nnnn>.arrow.age      texts of selected messages, the same way
+    SITE/product/<LIID>/mails/<run>-<nnnnnn>.eml.age      mails, see `mail.py`
     SITE/product/<LIID>/recordings/<cin>/recording.json   how complete a recording is
 
 `crates/sink` writes all of it, whole files at a time, so a reader never meets half of one.
@@ -25,6 +26,7 @@ class Service(StrEnum):
     CALL = "call"
     MESSAGE = "message"
     FLOW = "flow"
+    MAIL = "mail"
 
 
 class IndexRow(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mandat.errors import StoreError, UsageError
 from mandat.mediation.index import Service, Session, liids, read_index, sessions
 from mandat.mediation.keys import decrypt
+from mandat.mediation.mail import Mail, find_mail, open_mail
 from mandat.mediation.recording import (
     Opened,
     Recording,
@@ -33,7 +34,7 @@ class Reader:
     # ------------------------------------------------------------ without a key
 
     def sessions(self, service: Service, liid: str | None = None) -> list[Session]:
-        """Calls, messages or flows, without identities."""
+        """Calls, messages, flows or mails, without identities."""
         found = []
         for label in self._labels(liid):
             of_label = sessions(self._product, label, service)
@@ -112,6 +113,13 @@ class Reader:
         recording = read_recording(self._product, liid, cin)
         self._record("access", liid, len(recording.segments), "open.recording")
         return open_recording(self._product, recording, identities, output)
+
+    def open_mail(self, liid: str, cin: int, identities: "Sequence[Identity]") -> tuple[Mail, bytes]:
+        """One message, opened, and what is known of it without a key."""
+        self._labels(liid)
+        mail, path = find_mail(self._product, liid, cin)
+        self._record("access", liid, 1, "open.mail")
+        return mail, open_mail(mail, path, identities)
 
     # ------------------------------------------------------------ inside
 

@@ -52,7 +52,7 @@ MAX_RECIPIENTS = 16
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A target identifier (TS 103 280). Never printed."""
 
-    type: Literal["e164Number", "sipUri", "telUri"]
+    type: Literal["e164Number", "sipUri", "telUri", "emailAddress"]
     value: Annotated[str, Meta(min_length=1, max_length=512)]
 
     def __repr__(self) -> str:
@@ -247,6 +247,13 @@ def _check_terms(terms: AnyWarrant) -> None:
                         where=f"$.criteria[{number}]",
                         advice="Leave the domain out, or ask for a screening warrant.",
                     )
+            if terms.criteria and any(target.type == "emailAddress" for target in terms.targets):
+                raise WarrantError(
+                    "criterion_not_honoured",
+                    "a keyword can't narrow a mail address: keywords are looked for in texts, not in mail",
+                    where="$.criteria",
+                    advice="Leave the keywords out, or write a warrant of its own for the address.",
+                )
         case ScreeningWarrant():
             if len({type(criterion) for criterion in terms.criteria}) > 1:
                 raise WarrantError(
@@ -264,6 +271,13 @@ def _check_terms(terms: AnyWarrant) -> None:
                 )
         case DisclosureWarrant():
             _check_window(terms.disclosure.period, "$.disclosure.period")
+            if terms.targets[0].type == "emailAddress":
+                raise WarrantError(
+                    "target_not_honoured",
+                    "only records of calls are kept, and a call has no mail address",
+                    where="$.targets[0].type",
+                    advice="Name the person by e164Number, sipUri or telUri.",
+                )
         case RetentionWarrant():
             pass
 

@@ -249,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn a_query_gives_its_name_in_the_case_it_came_in() {
+    fn p57_a_query_gives_its_name_in_the_case_it_came_in() {
         let (found, all) = read(&message(0x0100, 1, 0, &question("wWw.ExAmPlE.cOm"))).unwrap();
         assert_eq!(all, [(Section::Question, "wWw.ExAmPlE.cOm".to_owned())]);
         assert_eq!(found, Message { response: false, unreadable: 0, cut: false });
     }
 
     #[test]
-    fn a_response_tells_the_question_from_the_alias() {
+    fn p57_a_response_tells_the_question_from_the_alias() {
         let mut body = question("www.example.com");
         // www.example.com CNAME edge.<example.com by pointer>; then an address record.
         body.extend([0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 9, 0, 7, 4, b'e', b'd', b'g', b'e', 0xc0, 16]);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_lies_costs_nothing() {
+    fn p57_a_count_that_lies_costs_nothing() {
         let (found, all) = read(&message(0x0100, 65535, 0, &question("example.com"))).unwrap();
         assert!(found.cut);
         assert_eq!(all.len(), 1);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn compression_cannot_loop() {
+    fn p57_compression_cannot_loop() {
         for name in [&[0xc0, 12][..], &[0xc0, 14, 0xc0, 12], &[1, b'a', 0xc0, 12], &[0xff, 0xff], &[0xc0, 0]]
         {
             assert!(read(&message(0x0100, 1, 0, &[name, &[0, 1, 0, 1]].concat())).is_none(), "{name:02x?}");
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_over_255_octets_is_refused() {
+    fn p57_a_name_over_255_octets_is_refused() {
         let long = vec!["a"; 128].join(".");
         assert_eq!(long.len(), 255);
         assert!(read(&message(0x0100, 1, 0, &question(&long))).is_some());
@@ -294,13 +294,32 @@ mod tests {
     }
 
     #[test]
-    fn a_label_with_a_dot_or_a_control_character_is_counted_not_told() {
+    fn p57_a_label_with_a_dot_or_a_control_character_is_counted_not_told() {
         for label in [&b"\x0fwww.example.com"[..], b"\x04ab\x07c"] {
             let body = [label, &[0, 0, 1, 0, 1]].concat();
             let (found, all) = read(&message(0x0100, 1, 0, &body)).unwrap();
             assert!(all.is_empty());
             assert_eq!(found.unreadable, 1);
         }
+    }
+
+    /// Where tshark prints a name and there is none. `01` and `10` as a label's first bits are reserved (RFC 1035, 4.1.4), and
+    /// the extended labels that had taken `01` are obsolete (RFC 6891, 5): a receiver can't know where such a name ends, so
+    /// "Unknown extended label" is no name, nor is the root ("Root"), nor one that goes on over 255 octets (RFC 1035, 2.3.4: "Name
+    /// too long"). The label `,.` is written `,\.` (RFC 1035, 5.1): shown without the stroke it is another name, `,`.
+    #[test]
+    fn p57_what_has_no_name_is_given_none() {
+        for (what, name) in [
+            ("10", &b"\x96cybercity\x02dk\0"[..]),
+            ("01", b"\x43sip\0"),
+            ("after a good label", b"\x03sip\x40\x02dk\0"),
+        ] {
+            assert!(read(&message(0x0100, 1, 0, &[name, &[0, 33, 0, 1]].concat())).is_none(), "{what}");
+        }
+        let (root, names) = read(&message(0x0100, 1, 0, &[0, 0, 2, 0, 1])).unwrap();
+        assert!(names.is_empty() && root.unreadable == 0);
+        let (dotted, names) = read(&message(0x0120, 1, 0, b"\x02,.\0\0\x01\0\x01")).unwrap();
+        assert!(names.is_empty() && dotted.unreadable == 1);
     }
 
     #[test]
@@ -323,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn tcp_messages_are_framed_by_their_length() {
+    fn p57_tcp_messages_are_framed_by_their_length() {
         let one = message(0x0100, 1, 0, &question("example.com"));
         let mut stream = (one.len() as u16).to_be_bytes().to_vec();
         stream.extend(&one);

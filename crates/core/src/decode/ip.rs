@@ -11,7 +11,17 @@ pub(crate) mod protocol {
     pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
     pub(crate) const IPV6: u8 = 41;
+    /// RFC 2784.
+    pub(crate) const GRE: u8 = 47;
     pub(crate) const ESP: u8 = 50;
+    /// Authentication header (RFC 4302).
+    pub(crate) const AH: u8 = 51;
+    /// RFC 3378.
+    pub(crate) const ETHERIP: u8 = 97;
+    /// RFC 3931, version 3 without UDP.
+    pub(crate) const L2TP: u8 = 115;
+    /// RFC 4023.
+    pub(crate) const MPLS: u8 = 137;
 }
 
 /// An IP packet, borrowed; padding behind its stated length is already cut off.
@@ -172,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_of_both_versions() {
+    fn p04_fragments_of_both_versions() {
         let packet = v4_packet(0x2002, 23, b"abc");
         assert_eq!(parse(&packet).unwrap().fragment, Some(Fragment { id: 7, offset: 16, more: true }));
         let mut six = vec![0x60, 0, 0, 0, 0, 19, 0, 64];
@@ -185,8 +195,19 @@ mod tests {
         assert_eq!((ip.protocol, ip.payload), (protocol::UDP, &b"abc"[..]));
     }
 
+    /// The last fragment may have DF or the reserved bit set (a case that took a long time to be noticed elsewhere); neither says anything of its
+    /// place (RFC 791, 3.1).
     #[test]
-    fn esp_without_encryption_is_read_and_other_esp_is_not() {
+    fn p04_other_flags_change_no_fragments_place() {
+        for flags in [0, 0x4000, 0x8000, 0xc000] {
+            let last = v4_packet(flags | 2, 23, b"abc");
+            assert_eq!(parse(&last).unwrap().fragment, Some(Fragment { id: 7, offset: 16, more: false }));
+            assert_eq!(parse(&v4_packet(flags, 23, b"abc")).unwrap().fragment, None);
+        }
+    }
+
+    #[test]
+    fn p08_esp_without_encryption_is_read_and_other_esp_is_not() {
         let inner = [0x13, 0xc4, 0x13, 0xc4, 0, 10, 0, 0, b'h', b'i'];
         let packet = [&[1; 8][..], &inner, &[1, 2, 3, 4, 4, 17], &[0xaa; 12]].concat();
         assert_eq!(esp_null(&packet), Some((protocol::UDP, &inner[..])));

@@ -1,8 +1,9 @@
 //! Link layers: what stands before the IP header.
 
+use super::tunnel;
 use crate::packet::LinkType;
 
-/// VLAN tags, and `PPPoE` headers that one frame may stack; more is an attack or damage.
+/// VLAN tags, label stacks, `PPPoE` headers and frames within frames that one frame may stack; more is an attack or damage.
 const MAX_TAGS: usize = 8;
 
 /// `AF_INET6` differs from system to system; a capture's first octets hold that of the machine that made it.
@@ -28,10 +29,7 @@ pub(crate) enum Network<'a> {
 /// Strips the link layer.
 pub(crate) fn network(link: LinkType, frame: &[u8]) -> Network<'_> {
     match link {
-        LinkType::ETHERNET => match frame.get(12..) {
-            Some(rest) => ether_type(rest),
-            None => Network::Malformed,
-        },
+        LinkType::ETHERNET => ethernet(frame, 0),
         LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD | LinkType::IPV4 | LinkType::IPV6 => {
             ip(frame)
         }
@@ -58,6 +56,14 @@ fn ip(rest: &[u8]) -> Network<'_> {
     }
 }
 
+/// An Ethernet frame; `depth` when it stands within another.
+pub(super) fn ethernet(frame: &[u8], depth: usize) -> Network<'_> {
+    match frame.get(12..) {
+        Some([high, low, rest @ ..]) => payload_of(u16::from_be_bytes([*high, *low]), rest, depth),
+        _ => Network::Malformed,
+    }
+}
+
 /// An `EtherType` and what follows it.
 fn ether_type(at: &[u8]) -> Network<'_> {
     match at {
@@ -66,7 +72,8 @@ fn ether_type(at: &[u8]) -> Network<'_> {
     }
 }
 
-fn payload_of(kind: u16, rest: &[u8], depth: usize) -> Network<'_> {
+/// What an `EtherType` says of the octets behind it.
+pub(super) fn payload_of(kind: u16, rest: &[u8], depth: usize) -> Network<'_> {
     if depth > MAX_TAGS {
         return Network::Malformed;
     }
@@ -79,13 +86,32 @@ fn payload_of(kind: u16, rest: &[u8], depth: usize) -> Network<'_> {
         },
         // PPPoE session (RFC 2516) and, within it, PPP's own protocol numbers.
         0x8864 => match rest {
-            [_, _, _, _, _, _, high, low, inner @ ..] => match u16::from_be_bytes([*high, *low]) {
-                0x0021 | 0x0057 => ip(inner),
-                _ => Network::Other,
-            },
+            [_, _, _, _, _, _, inner @ ..] => tunnel::ppp(inner, depth + 1),
             _ => Network::Malformed,
         },
+        // MPLS, and its multicast number.
+        0x8847 | 0x8848 => tunnel::mpls(rest, depth + 1),
+        // 802.1ah, provider backbone: a service tag, then the customer's frame.
+        0x88e7 => rest.get(4..).map_or(Network::Malformed, |frame| ethernet(frame, depth + 1)),
+        // 802.1BR and VN-tag, between a switch and its extenders: six octets and four before the next type.
+        0x893f => tagged(rest, 6, depth),
+        0x8926 => tagged(rest, 4, depth),
+        // Not a type but an 802.3 length: SNAP (RFC 1042) has the type behind it.
+        0..=1500 => match rest {
+            [0xaa, 0xaa, 3, 0, 0, 0, high, low, inner @ ..] => {
+                payload_of(u16::from_be_bytes([*high, *low]), inner, depth + 1)
+            }
+            _ => Network::Other,
+        },
         _ => Network::Other,
+    }
+}
+
+/// A tag of `skip` octets that ends in the type of what follows.
+fn tagged(rest: &[u8], skip: usize, depth: usize) -> Network<'_> {
+    match rest.get(skip..) {
+        Some([high, low, inner @ ..]) => payload_of(u16::from_be_bytes([*high, *low]), inner, depth + 1),
+        _ => Network::Malformed,
     }
 }
 
@@ -96,7 +122,8 @@ fn null(frame: &[u8]) -> Network<'_> {
     if known(u32::from_le_bytes([*a, *b, *c, *d])) || known(u32::from_be_bytes([*a, *b, *c, *d])) {
         ip(rest)
     } else {
-        Network::Other
+        // Some drivers put an `EtherType` into the last two octets, whatever the first two are.
+        payload_of(u16::from_be_bytes([*c, *d]), rest, 0)
     }
 }
 
@@ -130,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn strips_every_link_layer() {
+    fn p08_strips_every_link_layer() {
         let mac = [0; 12];
         let cases: Vec<(LinkType, Vec<u8>)> = vec![
             (LinkType::ETHERNET, [&mac[..], &[0x08, 0x00]].concat()),
@@ -139,6 +166,13 @@ mod tests {
             (LinkType::ETHERNET, [&mac[..], &[0x88, 0x64, 0x11, 0, 0, 1, 0, 22, 0x00, 0x21]].concat()),
             (LinkType::RAW, vec![]),
             (LinkType::NULL, vec![2, 0, 0, 0]),
+            (LinkType::NULL, vec![15, 0, 8, 0]),
+            (LinkType::ETHERNET, [&mac[..], &[0x88, 0x64, 0x11, 0, 0, 1, 0, 22, 0x21]].concat()),
+            (LinkType::ETHERNET, [&mac[..], &[0x88, 0xe7, 0, 0, 0, 9], &mac, &[0x08, 0x00]].concat()),
+            (LinkType::ETHERNET, [&mac[..], &[0x88, 0x47, 0, 1, 0, 64, 0, 2, 1, 64]].concat()),
+            (LinkType::ETHERNET, [&mac[..], &[0x89, 0x26, 0, 0, 0, 9, 0x08, 0x00]].concat()),
+            (LinkType::ETHERNET, [&mac[..], &[0x89, 0x3f, 0, 0, 0, 0, 0, 9, 0x08, 0x00]].concat()),
+            (LinkType::ETHERNET, [&mac[..], &[0, 99, 0xaa, 0xaa, 3, 0, 0, 0, 0x08, 0x00]].concat()),
             (LinkType::NULL, vec![0, 0, 0, 30]),
             (LinkType::LOOP, vec![0, 0, 0, 2]),
             (LinkType::LINUX_SLL, [&[0; 14][..], &[0x08, 0x00]].concat()),

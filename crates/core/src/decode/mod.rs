@@ -12,6 +12,7 @@ pub(crate) mod hep;
 pub(crate) mod http;
 pub(crate) mod ip;
 pub(crate) mod link;
+pub(crate) mod mail;
 pub(crate) mod name;
 pub(crate) mod quic;
 pub(crate) mod rtcp;
@@ -22,6 +23,7 @@ pub(crate) mod smpp;
 pub(crate) mod sms;
 pub(crate) mod tls;
 pub(crate) mod transport;
+pub(crate) mod tunnel;
 pub(crate) mod websocket;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.

@@ -8,11 +8,12 @@ use crate::counters::Counter;
 use crate::decode::ip::{Fragment, Ip};
 use crate::decode::{rtp, sip};
 use crate::matching::Resume;
-use crate::packet::{Packet, Seen, Time};
+use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 use crate::point::Point;
 use crate::product::{CcKind, Product, Side};
 use crate::session::call::Call;
 use crate::session::fragments::Fragments;
+use crate::session::mail::{Item, Joined, Progress};
 use crate::session::tcp::{Direction, Reader};
 use crate::session::web::{MAX_KEPT, WebStream};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
@@ -192,6 +193,45 @@ fn packets(mut octets: &[u8], mut now: Time, mut handle: impl FnMut(&Packet<'_>)
 /// Hears everything and keeps nothing.
 struct Deaf;
 
+/// Both directions of a mail session: pieces, each behind an octet that tells its side, its length and whether
+/// octets before it are missing.
+pub fn mail_session(mut octets: &[u8]) {
+    let ends = [25, 40_000].map(|port| Endpoint { ip: Ipv4Addr::LOCALHOST.into(), port });
+    let (mut joined, mut held, mut pending) = (Joined::default(), 0, [Vec::new(), Vec::new()]);
+    let mut told = [false; 2];
+    let seen = |side: usize| Seen {
+        ts: Time(1),
+        src: ends[side],
+        dst: ends[1 - side],
+        transport: Transport::Tcp,
+        packet: None,
+        payload: &[],
+    };
+    while let Some((&sign, rest)) = octets.split_first() {
+        let (piece, rest) = rest.split_at(usize::from(sign >> 2).min(rest.len()));
+        octets = rest;
+        let side = usize::from(sign & 1);
+        let seen = seen(side);
+        if sign & 3 == 3 {
+            pending[side] = Vec::new();
+            joined.gap(&seen, &mut held, &mut Deaf);
+        }
+        pending[side].extend_from_slice(piece);
+        if pending[side].is_empty() {
+            continue;
+        }
+        told[side] = told[side] || joined.tells(&pending[side], &seen) == Some(true);
+        if told[side]
+            && let Progress::Used(used) = joined.data(&pending[side], &seen, &mut held, &mut Deaf)
+        {
+            pending[side].drain(..used);
+        }
+        assert!(held < 1 << 20, "more than was given");
+    }
+    joined.close(&seen(0), &mut held, &mut Deaf);
+    assert_eq!(held, 0, "what is closed holds nothing");
+}
+
 impl Observer for Deaf {
     fn signal(&mut self, call: &mut Call, _: Change, _: &sip::Message<'_>, _: &Seen<'_>) {
         call.checked = call.parties.len();
@@ -206,6 +246,9 @@ impl Observer for Deaf {
     fn text(&mut self, _: &Text<'_>, _: &Seen<'_>) {}
     fn name(&mut self, _: &mut Flow, _: NameVia, name: &str, _: &Seen<'_>) {
         assert!(!name.is_empty());
+    }
+    fn mail_header(&mut self, item: &mut Item) -> bool {
+        item.octets.is_multiple_of(2)
     }
     fn flow_closed(&mut self, _: &mut Flow, _: Time) {}
     fn count(&mut self, _: Counter, _: u64) {}

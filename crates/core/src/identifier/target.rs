@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::number::{MAX_DIGITS, Number};
 use super::uri::Scheme;
-use super::{Identity, uri};
+use super::{Identity, email, uri};
 
 /// TS 103 280, `InternationalE164`: fewer digits are no subscriber.
 const MIN_TARGET_DIGITS: usize = 7;
@@ -34,7 +34,6 @@ const MOBILE: &str = "the point reads no mobile signalling that carries it";
 const ADDRESS: &str =
     "the point has no address assignments, and an address without its period names no subscriber";
 const PORT: &str = "a port names no subscriber";
-const MAIL: &str = "the point reads no mail";
 const TUNNEL: &str = "the point reads no tunnel or link identifiers";
 const IMS: &str = "give the sipUri or telUri of the subscriber instead";
 
@@ -61,8 +60,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("tcpPortRange", PORT),
     ("udpPort", PORT),
     ("udpPortRange", PORT),
-    ("emailAddress", MAIL),
-    ("internationalizedEmailAddress", MAIL),
+    ("internationalizedEmailAddress", "give it as emailAddress, which takes any letters"),
     ("macAddress", TUNNEL),
     ("gtpuTunnelId", TUNNEL),
     ("vlanId", TUNNEL),
@@ -91,6 +89,7 @@ impl Target {
                 uri::of_target(value)?
             }
             "telUri" if matches!(Scheme::of(value), Some((Scheme::Tel, _))) => uri::of_target(value)?,
+            "emailAddress" => email::of_target(value)?,
             "sipUri" | "telUri" => return Err(TargetError::Malformed),
             other => {
                 let known = UNSUPPORTED.iter().find(|(name, _)| *name == other);
@@ -105,6 +104,11 @@ impl Target {
             return Err(TargetError::NotInternational);
         }
         Ok(Self(identity))
+    }
+
+    /// Whether it is a mail address.
+    pub(crate) const fn is_mail(&self) -> bool {
+        matches!(self.0, Identity::Mail(_))
     }
 
     /// What parties are compared with.
@@ -149,6 +153,11 @@ mod tests {
             ("sipUri", "sip:anonymous@anonymous.invalid", Nobody),
             ("sipUri", "sip:0612345678@op.example", NotInternational),
             ("sipUri", "alice@example.com", Malformed),
+            ("emailAddress", "Alice <alice@example.com>", Malformed),
+            ("emailAddress", "mailto:alice@example.com", Malformed),
+            ("emailAddress", "*@example.com", Malformed),
+            ("emailAddress", "example.com", Malformed),
+            ("emailAddress", "@example.com", NoUser),
             ("telUri", "tel:0612345678;phone-context=+33", NotInternational),
             ("telUri", "tel:112", NotInternational),
             ("e164number", "+33612345678", UnknownKind),

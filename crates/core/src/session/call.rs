@@ -395,7 +395,7 @@ impl Calls {
 
     /// Closes the calls whose time has come. Looks only at those that may be due.
     pub(crate) fn advance(&mut self, now: Time, out: &mut impl Observer) {
-        self.now = self.now.max(now);
+        self.now = now;
         while let Some(at) = self.table.due(now) {
             let Some(deadline) = self.table.get(at).map(Call::deadline) else { continue };
             if deadline <= now {

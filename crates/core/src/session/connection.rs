@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::expiry::Expiry;
 use super::hep::Relayed;
+use super::mail::{Joined, Progress};
 use super::sip_stream::SipStream;
 use super::tcp::{Direction, MAX_PENDING, Reader};
 use super::tls::{Agreement, TlsStream};
@@ -51,6 +52,7 @@ enum Protocol {
     Dns,
     Hep,
     Web(WebStream),
+    Mail,
     WebSocket(WebSocketStream),
     Tls(Box<Tls>),
     /// Nothing that we read, or nothing more that we need.
@@ -89,6 +91,7 @@ struct Connection {
     protocols: [Protocol; 2],
     /// What both ends' hellos say, when secrets are logged.
     agreement: Agreement,
+    mail: Joined,
 }
 
 impl Connection {
@@ -109,6 +112,8 @@ pub(crate) struct Connections {
     expiry: Expiry<(Key, u64)>,
     next_serial: u64,
     buffered: usize,
+    /// Octets that mail sessions hold.
+    mail: usize,
 }
 
 impl Connections {
@@ -150,9 +155,14 @@ impl Connections {
         let waited = direction.waiting();
         if tcp.syn {
             connection.protocols[side] = Protocol::Undecided;
+            if !tcp.ack_set {
+                connection.mail.close(&seen, &mut self.mail, out);
+                connection.mail = Joined::default();
+            }
         }
         let agreement = Some(&mut connection.agreement);
-        let mut feed = Feed { protocol: &mut connection.protocols[side], flow, agreement, seen, shared, out };
+        let (protocol, mail) = (&mut connection.protocols[side], &mut connection.mail);
+        let mut feed = Feed { protocol, mail, mail_held: &mut self.mail, flow, agreement, seen, shared, out };
         direction.accept(tcp.seq, tcp.syn, tcp.payload, ts, &mut feed);
         direction.finished |= tcp.fin;
         if waited == 0 || direction.waiting() < waited + tcp.payload.len() {
@@ -190,8 +200,11 @@ impl Connections {
                 let seen = Seen { ts: now, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
                 let (protocol, flow) = (&mut connection.protocols[side], &mut connection.flow);
                 let agreement = Some(&mut connection.agreement);
+                let (mail, mail_held) = (&mut connection.mail, &mut self.mail);
                 connection.directions[side].give_up(&mut Feed {
                     protocol,
+                    mail,
+                    mail_held,
                     flow,
                     agreement,
                     seen,
@@ -237,6 +250,7 @@ impl Connections {
             directions: Default::default(),
             protocols: Default::default(),
             agreement: Agreement::default(),
+            mail: Joined::default(),
         };
         self.table.insert(key, connection);
     }
@@ -275,10 +289,14 @@ impl Connections {
             let (src, dst) = if side == 0 { *key } else { (key.1, key.0) };
             let ts = connection.flow.last;
             let seen = Seen { ts, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
-            let protocol = &mut connection.protocols[side];
+            let (protocol, mail) = (&mut connection.protocols[side], &mut connection.mail);
             let (flow, agreement) = (&mut connection.flow, Some(&mut connection.agreement));
-            direction.flush(&mut Feed { protocol, flow, agreement, seen, shared, out });
+            let mail_held = &mut self.mail;
+            direction.flush(&mut Feed { protocol, mail, mail_held, flow, agreement, seen, shared, out });
         }
+        let Flow { last: ts, client: src, server: dst, .. } = connection.flow;
+        let seen = Seen { ts, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
+        connection.mail.close(&seen, &mut self.mail, out);
         out.flow_closed(&mut connection.flow, now);
     }
 }
@@ -286,6 +304,9 @@ impl Connections {
 /// Gives the octets of one direction to the reader of its protocol.
 struct Feed<'a, 'p, O> {
     protocol: &'a mut Protocol,
+    mail: &'a mut Joined,
+    /// Octets that all mail sessions hold.
+    mail_held: &'a mut usize,
     flow: &'a mut Flow,
     /// `None` inside TLS.
     agreement: Option<&'a mut Agreement>,
@@ -331,6 +352,19 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
         if let Protocol::WebSocket(_) = self.protocol {
             return self.websocket(octets);
         }
+        if let Protocol::Mail = self.protocol {
+            return match self.mail.data(octets, &self.seen, self.mail_held, self.out) {
+                Progress::Used(used) => used,
+                Progress::Hidden(used) => {
+                    *self.protocol = Protocol::Web(WebStream::new());
+                    used + self.data(&octets[used..], false)
+                }
+                Progress::Ignore => {
+                    *self.protocol = Protocol::Ignored;
+                    octets.len()
+                }
+            };
+        }
         let mut at = 0;
         while at < octets.len() {
             let rest = &octets[at..];
@@ -343,6 +377,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
                 | Protocol::Web(_)
                 | Protocol::WebSocket(_)
                 | Protocol::Tls(_)
+                | Protocol::Mail
                 | Protocol::Ignored => {
                     return octets.len();
                 }
@@ -378,6 +413,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
             Protocol::WebSocket(websocket) => websocket.gap(),
             Protocol::Tls(tls) => tls.outer.gap(),
             Protocol::Smpp | Protocol::Dns | Protocol::Hep => *self.protocol = Protocol::Undecided,
+            Protocol::Mail => self.mail.gap(&self.seen, self.mail_held, self.out),
             // SIP finds its next message by itself; the others have nothing to find.
             Protocol::Sip(sip) => *sip = SipStream::default(),
             Protocol::Undecided | Protocol::Ignored => {}
@@ -395,7 +431,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
 
 impl<O: Observer> Feed<'_, '_, O> {
     /// Which protocol begins with these octets; `None` while there are too few to tell.
-    fn decide(&self, octets: &[u8]) -> Option<Protocol> {
+    fn decide(&mut self, octets: &[u8]) -> Option<Protocol> {
         if self.flow.dns {
             return Some(Protocol::Dns);
         }
@@ -421,6 +457,14 @@ impl<O: Observer> Feed<'_, '_, O> {
         }
         if smpp::looks_like_smpp(octets) {
             return Some(Protocol::Smpp);
+        }
+        // A whole line tells mail; until it has come, others may be told by less.
+        if let Some(&first) = told.first() {
+            match self.mail.tells(told, &self.seen) {
+                Some(true) => return Some(Protocol::Mail),
+                None if first.is_ascii_graphic() => return None,
+                None | Some(false) => {}
+            }
         }
         // SIP and HTTP are told by a whole line, however small the segments are that it comes in.
         let text = told.iter().take(DECIDE).all(|b| !b.is_ascii_control());
@@ -450,7 +494,9 @@ impl<O: Observer> Feed<'_, '_, O> {
         }
         let Some(agreement) = self.agreement.as_deref_mut() else { return octets.len() };
         let used = outer.data(octets, agreement, &self.shared.keys, plain, &mut |what, n| out.count(what, n));
-        let mut feed = Feed { protocol: inner, flow, agreement: None, seen, shared: self.shared, out };
+        let (mail, mail_held) = (&mut *self.mail, &mut *self.mail_held);
+        let mut feed =
+            Feed { protocol: inner, mail, mail_held, flow, agreement: None, seen, shared: self.shared, out };
         if !plain.is_empty() {
             let taken = feed.data(plain, false).min(plain.len());
             plain.drain(..taken);
@@ -511,6 +557,7 @@ impl<O: Observer> Feed<'_, '_, O> {
             | Protocol::Web(_)
             | Protocol::WebSocket(_)
             | Protocol::Tls(_)
+            | Protocol::Mail
             | Protocol::Ignored => {}
         }
     }

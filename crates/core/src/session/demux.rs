@@ -1,5 +1,6 @@
 //! Takes packets apart and gives each message to the table that follows its kind of session.
 
+use super::clock::Clock;
 use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
@@ -8,7 +9,7 @@ use super::{Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::{Ip, protocol};
 use crate::decode::link::{self, Network};
-use crate::decode::{ip, transport};
+use crate::decode::{ip, transport, tunnel};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
 /// Tunnels within tunnels. Real networks nest two or three deep; a packet that nests deeper is an attack.
@@ -24,9 +25,9 @@ pub(crate) struct Sessions {
     lookups: Lookups,
     pub(super) shared: Shared,
     pub(super) agents: Trust,
-    /// Latest time seen: packets of several taps may be a little out of order, timers only go forward.
-    now: Time,
-    next_tick: Option<Time>,
+    clock: Clock,
+    /// When timers were looked at last.
+    ticked: Option<Time>,
 }
 
 impl Sessions {
@@ -37,8 +38,8 @@ impl Sessions {
             lookups: Lookups::default(),
             shared: Shared::new(),
             agents: Trust::default(),
-            now: Time::default(),
-            next_tick: None,
+            clock: Clock::default(),
+            ticked: None,
         }
     }
 
@@ -65,7 +66,7 @@ impl Sessions {
 
     /// The source has ended.
     pub(crate) fn finish(&mut self, out: &mut impl Observer) {
-        let now = self.now;
+        let now = self.clock.last();
         self.connections.finish(now, &mut self.shared, out);
         self.relayed(out);
         self.lookups.finish(now, out);
@@ -74,12 +75,12 @@ impl Sessions {
     }
 
     fn tick(&mut self, ts: Time, out: &mut impl Observer) {
-        self.now = self.now.max(ts);
-        if self.next_tick.is_some_and(|at| self.now < at) {
+        let now = self.clock.see(ts, &mut |what, n| out.count(what, n));
+        // The clock may have been set back.
+        if self.ticked.is_some_and(|last| last <= now && now < last.plus_seconds(TICK_SECONDS)) {
             return;
         }
-        self.next_tick = Some(self.now.plus_seconds(TICK_SECONDS));
-        let now = self.now;
+        self.ticked = Some(now);
         self.fragments.advance(now, &mut |what, n| out.count(what, n));
         self.connections.advance(now, &mut self.shared, out);
         self.relayed(out);
@@ -127,11 +128,8 @@ impl Sessions {
                     out.count(Counter::Malformed, 1);
                     return;
                 };
-                if (udp.dport == transport::GTP_U || udp.sport == transport::GTP_U)
-                    && depth < MAX_TUNNELS
-                    && let Some(inner) = transport::gtp_u(udp.payload)
-                {
-                    self.network(inner, packet, ts, depth + 1, out);
+                if let Some(inner) = tunnel::udp(&udp, ip.cut) {
+                    self.inside(Network::Ip(inner), packet, ts, depth, out);
                     return;
                 }
                 let seen = Seen {
@@ -142,8 +140,12 @@ impl Sessions {
                     packet: packet.copied(),
                     payload: udp.payload,
                 };
-                if !self.hep(&seen, out) {
-                    self.datagram(&seen, out);
+                if self.hep(&seen, out) || self.datagram(&seen, out) {
+                    return;
+                }
+                match tunnel::teredo_peer(udp.payload) {
+                    Some(inner) => self.inside(Network::Ip(inner), packet, ts, depth, out),
+                    None => out.count(Counter::UdpOther, 1),
                 }
             }
             protocol::TCP => {
@@ -154,33 +156,59 @@ impl Sessions {
                 self.connections.segment(ip, &tcp, packet, ts, &mut self.shared, out);
                 self.relayed(out);
             }
-            protocol::IPIP | protocol::IPV6 if depth < MAX_TUNNELS => {
-                self.network(ip.payload, packet, ts, depth + 1, out);
-            }
             protocol::ESP => match ip::esp_null(ip.payload) {
                 Some((protocol, payload)) => {
                     self.transport(&Ip { protocol, payload, ..*ip }, packet, ts, depth, out);
                 }
                 None => out.count(Counter::NotTransport, 1),
             },
-            _ => out.count(Counter::NotTransport, 1),
+            // An authentication header hides nothing. (IPv6's is walked over with the other extension headers.)
+            protocol::AH => match ip::extensions(protocol::AH, ip.payload) {
+                Some((protocol, payload, None)) => {
+                    self.transport(&Ip { protocol, payload, ..*ip }, packet, ts, depth, out);
+                }
+                _ => out.count(Counter::Malformed, 1),
+            },
+            number => match tunnel::over_ip(number, ip.payload) {
+                Some(inner) => self.inside(inner, packet, ts, depth, out),
+                None => out.count(Counter::NotTransport, 1),
+            },
         }
     }
 
-    /// The first octet tells RTP (128 to 191) from text and from the rest, as RFC 7983 does for one port.
-    pub(super) fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
-        let Some(&first) = seen.payload.first() else {
-            out.count(Counter::UdpOther, 1);
+    /// What a tunnel holds.
+    fn inside(
+        &mut self,
+        found: Network<'_>,
+        packet: Option<&Packet<'_>>,
+        ts: Time,
+        depth: usize,
+        out: &mut impl Observer,
+    ) {
+        if depth >= MAX_TUNNELS {
+            out.count(Counter::TunnelsTooDeep, 1);
             return;
-        };
+        }
+        match found {
+            Network::Ip(octets) => {
+                out.count(Counter::Tunnelled, 1);
+                self.network(octets, packet, ts, depth + 1, out);
+            }
+            Network::Other | Network::UnknownLink => out.count(Counter::NotIp, 1),
+            Network::Malformed => out.count(Counter::Malformed, 1),
+        }
+    }
+
+    /// The first octet tells RTP (128 to 191) from text and from the rest, as RFC 7983 does for one port. False when
+    /// nobody can read it.
+    pub(super) fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
+        let Some(&first) = seen.payload.first() else { return false };
         if first & 0xc0 == 0x80 {
             if self.shared.calls.media(seen, out) {
-                return;
+                return true;
             }
             out.stray(seen);
         }
-        if !self.shared.sip_datagram(seen, out) && !self.lookups.datagram(seen, out) {
-            out.count(Counter::UdpOther, 1);
-        }
+        self.shared.sip_datagram(seen, out) || self.lookups.datagram(seen, out)
     }
 }

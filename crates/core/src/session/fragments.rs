@@ -245,7 +245,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_order_with_copies_gives_the_datagram(
+        fn p04_any_order_with_copies_gives_the_datagram(
             body in proptest::collection::vec(any::<u8>(), 9..600), cuts in proptest::collection::vec(1usize..70, 0..8), seed in any::<u64>(),
         ) {
             let mut edges: Vec<usize> = cuts.iter().map(|c| c * 8).filter(|c| *c < body.len()).collect();
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlap_with_other_content_is_flagged_and_the_first_octets_stay() {
+    fn p04_an_overlap_with_other_content_is_flagged_and_the_first_octets_stay() {
         let (mut all, mut log) = (Fragments::default(), Vec::new());
         feed(&mut all, 0, b"aaaaaaaabbbbbbbb", true, &mut log);
         let whole = feed(&mut all, 8, b"XXXXXXXXcccc", false, &mut log);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_incomplete_is_forgotten_and_counted() {
+    fn p04_what_stays_incomplete_is_forgotten_and_counted() {
         let (mut all, mut log) = (Fragments::default(), Vec::new());
         feed(&mut all, 0, b"aaaaaaaa", true, &mut log);
         all.advance(Time(0).plus_seconds(TIMEOUT_SECONDS + 1), &mut |c, _| log.push(c));
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_first_fragments_does_not_grow_memory() {
+    fn p04_a_flood_of_first_fragments_does_not_grow_memory() {
         let mut all = Fragments::default();
         let dropped = flood(&mut all, 20_000);
         assert!(all.table.len() <= MAX_DATAGRAMS && all.octets <= MAX_OCTETS);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_first_fragments_keeps_no_datagram_out() {
+    fn p04_a_flood_of_first_fragments_keeps_no_datagram_out() {
         let (mut all, mut log) = (Fragments::default(), Vec::new());
         flood(&mut all, 20_000);
         assert!(feed(&mut all, 0, b"aaaaaaaa", true, &mut log).is_none());
@@ -319,7 +319,7 @@ mod tests {
 
     /// A sender may put destination options behind the fragment header; they must not hide what follows them.
     #[test]
-    fn extension_headers_within_the_datagram_are_walked_over() {
+    fn p04_extension_headers_within_the_datagram_are_walked_over() {
         let mut datagram = vec![17, 0, 1, 4, 0, 0, 0, 0];
         datagram.extend_from_slice(b"a UDP datagram, say ....");
         let (mut all, mut log, mut whole) = (Fragments::default(), Vec::new(), None);

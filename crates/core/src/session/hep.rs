@@ -151,7 +151,9 @@ impl Sessions {
         if hep::looks_like_hep3(&payload) {
             return self.unwrap(&Seen { ts: seen.ts, ..inner }, depth + 1, out);
         }
-        self.datagram(&inner, out);
+        if !self.datagram(&inner, out) {
+            out.count(Counter::UdpOther, 1);
+        }
         true
     }
 }

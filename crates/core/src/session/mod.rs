@@ -4,12 +4,14 @@
 //! told to an [`Observer`]: the point (which matches and releases), or the development tool `inspect` (which prints).
 
 pub(crate) mod call;
+mod clock;
 mod connection;
 mod datagram;
 mod demux;
 mod expiry;
 pub(crate) mod fragments;
 pub(crate) mod hep;
+pub(crate) mod mail;
 pub(crate) mod message;
 pub(crate) mod quic;
 mod sip_stream;
@@ -137,6 +139,18 @@ pub(crate) trait Observer {
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
     /// An agent reports a message; `seen` is that message as the agent saw it.
     fn hep(&mut self, _report: &crate::decode::hep::Report<'_>, _seen: &Seen<'_>) {}
+    /// A command of a mail session that names somebody, or that hides what follows. For the development tool.
+    fn mail_command(&mut self, _: mail::Via, _command: &'static str, _argument: &[u8], _: &Seen<'_>) {}
+    /// A mail server has accepted a user.
+    fn mail_login(&mut self, _: mail::Via, _name: &str, _: &mail::Ends, _: &Seen<'_>) {}
+    /// The envelope and header of a message are known. Whether its content is to be kept.
+    fn mail_header(&mut self, _: &mut mail::Item) -> bool {
+        false
+    }
+    /// A message is whole, or nothing more of it will come.
+    fn mail_message(&mut self, _: &mut mail::Item) {}
+    /// The server has answered a whole message, or will not.
+    fn mail_closed(&mut self, _: &mut mail::Item) {}
     /// The flow has ended, or was forgotten.
     fn flow_closed(&mut self, flow: &mut Flow, now: Time);
     /// Counts.

@@ -43,7 +43,13 @@ impl<K> Timers<K> {
     pub(super) fn due(&mut self, now: Time) -> Option<K> {
         let now = now.0.div_euclid(NANOS);
         let next = self.next.unwrap_or(now);
-        if next <= now {
+        if now.saturating_add(1) < next {
+            // The clock was set back: everything is brought up, to be set again by the new time.
+            for list in &mut self.wheel {
+                self.ready.append(list);
+            }
+            self.next = Some(now.saturating_add(1));
+        } else if next <= now {
             // A clock that jumps passes each list once.
             let last = now.min(next.saturating_add(SPAN as i64 - 1));
             for second in next..=last {
@@ -85,6 +91,16 @@ mod tests {
             [timers.due(at(200)), timers.due(at(200)), timers.due(at(200))],
             [Some('c'), Some('z'), None]
         );
+    }
+
+    #[test]
+    fn p63_a_clock_that_is_set_back_holds_no_timer_up() {
+        let mut timers = Timers::default();
+        assert_eq!(timers.due(at(1_000_000)), None);
+        timers.set(at(1_000_010), 'a');
+        assert_eq!([timers.due(at(100)), timers.due(at(100))], [Some('a'), None], "to be set again");
+        timers.set(at(110), 'a');
+        assert_eq!([timers.due(at(109)), timers.due(at(110))], [None, Some('a')]);
     }
 
     #[test]

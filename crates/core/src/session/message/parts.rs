@@ -238,7 +238,7 @@ impl Parts {
 
     /// Gives up what is too old.
     pub(super) fn advance(&mut self, now: Time, out: &mut impl Observer) {
-        self.now = self.now.max(now);
+        self.now = now;
         while let Some((start, key, serial)) = self.order.front().copied() {
             if start.plus_seconds(TIMEOUT_SECONDS) > now {
                 return;

@@ -90,6 +90,8 @@ pub fn of(demo: &Path) -> Result<Seeds, SourceError> {
         add(&mut seeds, "gsm7", [&[0, 20], &octets[..]].concat());
         add(&mut seeds, "sms", octets);
     }
+    add(&mut seeds, "mime", b"\x00aGVsbG8=".to_vec());
+    add(&mut seeds, "mime", b"\x01h=C3=A9=\r\nx".to_vec());
     add(&mut seeds, "keyword", "Le tour\u{200b}ne\u{200d}sol, STRASSE, キーワード, e\u{301}t\u{e9}".into());
     add(&mut seeds, "rtcp", RTCP.to_vec());
     add(&mut seeds, "fragments", FRAGMENTS.concat());

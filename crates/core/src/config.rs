@@ -22,6 +22,8 @@ struct Document {
     hep: Option<TrustText>,
     /// Signed checkpoint that the point accepted last; absent at its first start.
     head: Option<String>,
+    /// SIP header that the site's switches keep the same on all legs of a conversation, such as `X-CID`.
+    leg_header: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +66,7 @@ pub struct Config {
     pub(crate) numbering: NumberingPlans,
     pub(crate) agents: Trust,
     pub(crate) head: Option<Checkpoint>,
+    pub(crate) leg_header: Option<Box<str>>,
 }
 
 /// What the site's policy allows.
@@ -129,6 +132,7 @@ impl Config {
                 .map_or_else(|| Ok(Trust::default()), Trust::try_from)
                 .map_err(Refusal::Config)?,
             head,
+            leg_header: document.leg_header.map(Into::into),
         })
     }
 }

@@ -75,6 +75,10 @@ counters! {
     IdentitiesDropped => "drop.identities",
     /// Media addresses that a call had no room for.
     MediaAddressesDropped => "drop.media_addresses",
+    /// Links between legs that a call, or a value they share, had no room for.
+    LinksDropped => "drop.links",
+    /// Media addresses that two live calls announced at once: one of the two may be a forgery.
+    MediaContested => "media.contested",
     /// RTP packets of streams that a call had no room for.
     StreamsDropped => "drop.streams",
     /// RTP packets of a known call.
@@ -85,6 +89,26 @@ counters! {
     MediaUnselected => "drop.media_unselected",
     /// Signalling messages of a call that no task selects: dropped in the core.
     SignalUnselected => "drop.signal_unselected",
+    /// SCTP packets seen.
+    Sctp => "sctp.packets",
+    /// SCTP chunks that came before.
+    SctpRepeated => "sctp.repeated",
+    /// SCTP messages of no protocol that we read.
+    SctpOther => "drop.sctp_other",
+    /// Pieces of SCTP messages thrown away: the others never came, or there was no room.
+    SctpPiecesDropped => "drop.sctp_pieces",
+    /// SCTP associations forgotten because the table was full.
+    SctpEvicted => "drop.sctp_evicted",
+    /// Adaptation layer messages that could not be read.
+    Ss7Malformed => "ss7.malformed",
+    /// SS7 messages that concern neither call nor text, or could not be read.
+    Ss7Other => "drop.ss7_other",
+    /// ISUP and BICC messages read.
+    Isup => "isup.messages",
+    /// SCCP connectionless messages read.
+    Sccp => "sccp.messages",
+    /// Segmented SCCP messages given up: a segment never came, or there was no room.
+    SccpSegmentsDropped => "drop.sccp_segments",
     /// Text messages read.
     Messages => "messages",
     /// Text messages that no task selects: dropped in the core.
@@ -99,6 +123,12 @@ counters! {
     MessagesEvicted => "drop.messages_evicted",
     /// Parts of long messages forgotten because their other parts never came.
     PartsDropped => "drop.message_parts",
+    /// Delivery receipts and acknowledgements: they tell of a message and are none.
+    Receipts => "messages.receipts",
+    /// Receipts of a message that was not seen, or was forgotten.
+    ReceiptsUnlinked => "messages.receipts_unlinked",
+    /// Messages forgotten while a receipt of them could still come, because there were too many.
+    ReceiptsForgotten => "drop.receipts_awaited",
     /// Flows (conversations of two transport addresses) begun.
     Flows => "flows",
     /// Flows whose name was seen.
@@ -159,6 +189,8 @@ counters! {
     HepTooDeep => "drop.hep_depth",
     /// HEP packets that give no believable time: that of the capture was taken.
     HepTimeReplaced => "hep.time_replaced",
+    /// Packets and message bodies with digits that a warrant doesn't permit: left out, or blanked.
+    DigitsWithheld => "drop.digits",
     /// Selected datagrams that the tap saw twice: released once.
     Copies => "copies",
     /// Datagrams forgotten too early to know a copy of them.

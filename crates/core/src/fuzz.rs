@@ -11,8 +11,8 @@ use std::hint::black_box;
 pub use state::{fragments, mail_session, point, sessions, tcp, web};
 
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, hep, http, ip, link, mail, quic, rtcp, rtp, sdp, sip, smpp, sms, tls,
-    transport, tunnel, websocket,
+    Framing, dns, dtmf, gsm7, hep, http, ip, isup, link, mail, map, mime, mtp3, quic, rtcp, rtp, sccp, sctp,
+    sdp, sigtran, sip, smpp, sms, tcap, tls, transport, tunnel, websocket,
 };
 use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{self, Keywords};
@@ -69,12 +69,27 @@ pub fn transport(octets: &[u8]) {
 /// A SIP message, with every identity and body in it.
 pub fn sip(octets: &[u8]) {
     if let Some(message) = sip::Message::parse(octets) {
+        message.more(Some(b"X-CID"), |_, value| {
+            sip::more::values(value, |one| {
+                let _ = (sip::passport::parse(one), sip::more::credentials(one), sip::more::session_id(one));
+                let _ = (sip::more::unescape(sip::more::embedded(one, b"Reason")), sip::more::reason(one));
+            });
+        });
         message.parties(&mut |_, uri| _ = black_box(uri.len()));
         message.bodies(|kind, body| {
-            assert!(kind.len() <= octets.len() && body.len() <= octets.len());
+            _ = black_box(kind.len());
             _ = black_box(sdp::Session::parse(body).map(|session| session.media.len()));
         });
     }
+}
+
+/// Transfer and content encodings of a body: the first octet chooses.
+pub fn mime(octets: &[u8]) {
+    const ENCODINGS: [&[u8]; 4] = [b"base64", b"quoted-printable", b"gzip", b"deflate"];
+    let Some((choice, body)) = octets.split_first() else { return };
+    let encoding = ENCODINGS[usize::from(*choice) % ENCODINGS.len()];
+    assert!(mime::transfer(encoding, body).len() <= body.len());
+    _ = black_box(mime::content(encoding, body).map(|body| body.len()));
 }
 
 /// SIP in a stream: where messages begin and end.
@@ -141,6 +156,45 @@ pub fn sms(octets: &[u8]) {
         if let Some(sms::Transfer::Message(message)) = sms::transfer(octets, direction) {
             _ = black_box(message.address.text());
             text_of(message.data);
+        }
+    }
+}
+
+/// SCTP, and each adaptation layer in its chunks and bare.
+pub fn sctp(octets: &[u8]) {
+    if let Some(packet) = sctp::packet(octets) {
+        assert!(packet.data().map(|data| data.payload.len()).sum::<usize>() <= octets.len());
+    }
+    for layer in [sigtran::Layer::M2ua, sigtran::Layer::M3ua, sigtran::Layer::M2pa] {
+        _ = black_box(sigtran::read(layer, octets));
+    }
+}
+
+/// An ISUP message behind its circuit, in both variants, bare and in a level 3 message.
+pub fn isup(octets: &[u8]) {
+    for variant in [mtp3::Variant::Itu, mtp3::Variant::Ansi] {
+        let inner = mtp3::transfer(octets, variant).map_or(&[][..], |transfer| transfer.payload);
+        for octets in [octets, inner] {
+            if let Some((_, rest)) = isup::circuit(octets, variant, false)
+                && let Some(message) = isup::Message::parse(rest, variant)
+            {
+                for (_, number) in message.numbers() {
+                    assert!(number.text().len() <= 40, "a number without bound");
+                }
+                _ = black_box((message.is_alerting(), message.cause, message.called.map(|n| n.text())));
+            }
+        }
+    }
+}
+
+/// MAP in TCAP, bare and in SCCP.
+pub fn map(octets: &[u8]) {
+    let inner = sccp::unitdata(octets).map_or(&[][..], |unitdata| unitdata.data);
+    for octets in [octets, inner] {
+        for invoke in tcap::invokes(octets) {
+            if let Some(forward) = map::forward_sm(&invoke) {
+                assert!(forward.tpdu.len() <= octets.len());
+            }
         }
     }
 }
@@ -288,7 +342,7 @@ const PLANS: &str = r#"{"country_code": "33", "international_prefixes": ["00"], 
 
 /// The first octet chooses the link type.
 fn link_and_frame(octets: &[u8]) -> Option<(LinkType, &[u8])> {
-    const LINKS: [LinkType; 12] = [
+    const LINKS: [LinkType; 15] = [
         LinkType::ETHERNET,
         LinkType::NULL,
         LinkType::RAW_BSD,
@@ -301,6 +355,9 @@ fn link_and_frame(octets: &[u8]) -> Option<(LinkType, &[u8])> {
         LinkType::NFLOG,
         LinkType::UPPER_PDU,
         LinkType::LINUX_SLL2,
+        LinkType::MTP2_WITH_PHDR,
+        LinkType::MTP2,
+        LinkType::MTP3,
     ];
     let (choice, frame) = octets.split_first()?;
     Some((LINKS[usize::from(*choice) % LINKS.len()], frame))

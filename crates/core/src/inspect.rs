@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Value, json};
 
 use crate::counters::{Counter, Counters};
-use crate::decode::{hep, rtcp, rtp, sdp, sip};
+use crate::decode::{hep, isup, rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
 use crate::product::{Encoding, EndReason, Role, Side};
-use crate::session::call::Call;
+use crate::session::call::{Call, Leg, Signalling};
 use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 
@@ -86,6 +86,17 @@ impl Observer for Teller {
         });
     }
 
+    fn isup(&mut self, leg: &Leg, message: &isup::Message<'_>, seen: &Seen<'_>) {
+        // The messages with a number: those without tell what the call's own line tells.
+        if let Some(called) = message.called.or(message.subsequent) {
+            self.out.push_back(json!({
+                "kind": "isup", "message_type": message.kind as u8, "cic": leg.circuit, "called": called.raw(),
+                "calling": message.calling().map(|n| n.raw()), "opc": leg.label.opc, "dpc": leg.label.dpc,
+                "ts": seen.ts.seconds(),
+            }));
+        }
+    }
+
     fn stray(&mut self, seen: &Seen<'_>) {
         // Media of a call that has timed out, of one whose other half was unreadable, …: the network still carried it.
         if !(self.announced.contains(&seen.src) || self.announced.contains(&seen.dst)) {
@@ -119,8 +130,10 @@ impl Observer for Teller {
             .collect();
         let transports: Vec<_> =
             [("udp", call.udp), ("tcp", call.tcp)].iter().filter(|t| t.1).map(|t| t.0).collect();
+        let kind = if call.signalling == Signalling::Sip { "call" } else { "circuit_call" };
+        let party = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| p.uri.0.clone());
         self.out.push_back(json!({
-            "kind": "call", "call_id": call.call_id.text(), "from": uri(Role::From), "to": uri(Role::To),
+            "kind": kind, "called": party(Role::CalledParty), "calling": party(Role::CallingParty), "call_id": call.call_id.text(), "from": uri(Role::From), "to": uri(Role::To),
             "request_uri": uri(Role::RequestUri), "pai": asserted, "start": call.start.seconds(),
             "ringing": call.ringing.map(Time::seconds), "answer": call.answer.map(Time::seconds),
             "end": call.end.map(Time::seconds), "end_reason": call.end_reason.map(EndReason::name),
@@ -151,6 +164,7 @@ impl Observer for Teller {
         self.out.push_back(json!({
             "kind": "sms", "via": text.via.name(), "from": first([Role::Originator, Role::From]),
             "to": first([Role::Recipient, Role::To]), "text": text.text, "ts": text.start.seconds(), "parts": text.parts,
+            "type": text.kind.name(),
         }));
     }
 

@@ -4,6 +4,11 @@
 //! decomposed accents, soft hyphens, zero-width joiners, direction marks, doubled spaces. Whether the text also holds
 //! the keyword exactly as the warrant writes it is then told by the hit's [`Form`]. Folding never makes two different
 //! letters one: `café` is not `cafe`, however its accent is encoded.
+//!
+//! A text that is not met that way is looked at once more for what it *looks like* (UTS #39): letters of other scripts
+//! and digits that stand for others. Such a hit says so: it is a flag, not a verdict.
+
+mod skeleton;
 
 use std::borrow::Cow;
 
@@ -15,6 +20,8 @@ use smallvec::SmallVec;
 use thiserror::Error;
 use unicode_normalization::{UnicodeNormalization, is_nfkc};
 
+use skeleton::skeleton;
+
 /// Characters that a keyword may have: a warrant names words, not letters to be recognised.
 const MAX_KEYWORD: usize = 256;
 
@@ -25,6 +32,8 @@ pub(crate) enum Form {
     Raw,
     /// Only once the text was folded.
     Normalised,
+    /// Only by what the text looks like.
+    Skeleton,
 }
 
 impl Form {
@@ -33,6 +42,7 @@ impl Form {
         match self {
             Self::Raw => "raw",
             Self::Normalised => "normalised",
+            Self::Skeleton => "skeleton",
         }
     }
 }
@@ -55,6 +65,10 @@ pub(crate) type Hits = SmallVec<[(u32, Form); 2]>;
 #[derive(Clone)]
 pub(crate) struct Keywords {
     folded: AhoCorasick,
+    /// Skeletons: of each keyword and of its capitals, which look otherwise.
+    skeletons: AhoCorasick,
+    /// The keyword of each skeleton.
+    of_skeleton: Vec<usize>,
     words: Vec<Keyword>,
 }
 
@@ -89,13 +103,26 @@ impl Keywords {
             folded.push(text.to_owned());
             words.push(Keyword { raw: raw.into(), whole_word: *whole_word });
         }
+        let (mut skeletons, mut of_skeleton) = (Vec::new(), Vec::new());
+        for (index, keyword) in words.iter().enumerate() {
+            let mut forms = vec![skeleton(&keyword.raw), skeleton(&keyword.raw.to_uppercase())];
+            forms.dedup();
+            // What is left of a keyword of loose marks alone would be met by everybody.
+            forms.retain(|form| !form.trim().is_empty());
+            of_skeleton.extend(forms.iter().map(|_| index));
+            skeletons.extend(forms.iter().map(|form| form.trim().to_owned()));
+        }
+        let skeletons = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .build(&skeletons)
+            .map_err(|_| KeywordError::TooMany)?;
         let folded = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
             // An ASCII text without runs of space differs from its folded form in nothing but case: see `find`.
             .ascii_case_insensitive(true)
             .build(&folded)
             .map_err(|_| KeywordError::TooMany)?;
-        Ok(Self { folded, words })
+        Ok(Self { folded, skeletons, of_skeleton, words })
     }
 
     /// The keywords that `text` holds, each once.
@@ -116,7 +143,24 @@ impl Keywords {
             }
             hits.push((id, if keyword.is_in(text) { Form::Raw } else { Form::Normalised }));
         }
+        if hits.len() < self.words.len() && !is_only_letters(text) {
+            self.find_skeletons(text, &mut hits);
+        }
         hits
+    }
+
+    /// Adds the keywords that `text` only looks like.
+    fn find_skeletons(&self, text: &str, hits: &mut Hits) {
+        let like = skeleton(text);
+        for found in self.skeletons.find_overlapping_iter(&like) {
+            let Some(index) = self.of_skeleton.get(found.pattern().as_usize()).copied() else { continue };
+            let (id, keyword) = (index as u32, &self.words[index]);
+            if !hits.iter().any(|(hit, _)| *hit == id)
+                && (!keyword.whole_word || is_whole(&like, found.start(), found.end()))
+            {
+                hits.push((id, Form::Skeleton));
+            }
+        }
     }
 }
 
@@ -133,6 +177,12 @@ fn is_whole(text: &str, start: usize, end: usize) -> bool {
     let before = text.get(..start).and_then(|t| t.chars().next_back());
     let after = text.get(end..).and_then(|t| t.chars().next());
     !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
+}
+
+/// ASCII without a digit or sign that looks like a letter: its skeleton is its folded form, which was searched.
+fn is_only_letters(text: &str) -> bool {
+    text.bytes()
+        .all(|b| b.is_ascii_alphabetic() || matches!(b, b' ' | b'\n' | b'\r' | b',' | b'.' | b'!' | b'?'))
 }
 
 /// ASCII in which folding changes nothing but case. Nearly every text.
@@ -206,7 +256,51 @@ mod tests {
     }
 
     #[test]
-    fn evasions_are_met_and_said_so() {
+    fn p50_look_alikes_are_met_and_said_so() {
+        for (keyword, text) in [
+            // Cyrillic а, о; capitals Н, А, В, О; Greek capitals of the GSM alphabet have no Latin look-alike but Ο, Α.
+            ("harbour", "h\u{430}rb\u{43e}ur"),
+            ("harbour", "\u{41d}\u{410}R\u{412}\u{41e}UR"),
+            ("harbour", "\u{397}ARB\u{39f}UR"),
+            ("INFO", "\u{406}NF\u{41e}"),
+            ("info", "\u{456}nf\u{3bf}"),
+            ("harbour", "harb0ur"),
+            ("hello", "he11o"),
+            ("harbour", "h\u{336}a\u{336}r\u{336}b\u{336}o\u{336}u\u{336}r\u{336}"),
+            ("\u{440}\u{430}\u{439}", "pa\u{439}"),
+        ] {
+            assert_eq!(form(keyword, true, text), Some(Form::Skeleton), "{text}");
+        }
+        assert_eq!(form("harbour", true, "h\u{430}rbour harbour"), Some(Form::Raw));
+    }
+
+    #[test]
+    fn p50_an_honest_word_is_not_taken_for_another() {
+        for (keyword, text) in [
+            ("bum", "burn"),
+            ("all", "ail 1 0"),
+            ("corner", "comer 7"),
+            ("cafe", "caf\u{e9}"),
+            ("harbour", "h arb0ur"),
+            ("ill", "\u{439}\u{439}"),
+            // Joiners that a script needs leave its words what they are.
+            ("\u{915}\u{94d}\u{937}", "\u{915}\u{937}"),
+        ] {
+            assert_eq!(form(keyword, true, text), None, "{text}");
+        }
+        // ZWJ and ZWNJ are legitimate in Indic scripts: with and without, it is the same word.
+        assert_eq!(
+            form("\u{915}\u{94d}\u{937}", true, "\u{915}\u{94d}\u{200d}\u{937}"),
+            Some(Form::Normalised)
+        );
+        assert_eq!(
+            form("\u{915}\u{94d}\u{200d}\u{937}", true, "\u{915}\u{94d}\u{200d}\u{937}"),
+            Some(Form::Raw)
+        );
+    }
+
+    #[test]
+    fn p50_evasions_are_met_and_said_so() {
         for text in [
             "meet at HARBOUR",
             "har\u{200d}bour",

@@ -7,8 +7,8 @@ use crate::error::Refusal;
 use crate::identifier::{DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{Form, Keywords};
 use crate::packet::{Endpoint, Time};
-use crate::product::{Cin, Liid, Party, Role, TaskId};
-use crate::session::call::Call;
+use crate::product::{Cin, Liid, Party, Role, Side, TaskId};
+use crate::session::call::{Call, Followed};
 use crate::session::mail::Item;
 use crate::session::{Flow, Text};
 use crate::task::{Criteria, Kind, Task};
@@ -18,6 +18,7 @@ const MAX_TASKS: usize = 10_000;
 
 /// Proof that an admitted task selects a session. Its fields are private: nothing outside this file can make one.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Match {
     task: TaskId,
     liid: Liid,
@@ -26,6 +27,13 @@ pub struct Match {
     start: Time,
     end: Time,
     role: Option<Role>,
+    /// The side of a call that the target is on.
+    side: Option<Side>,
+    /// Made because a leg of the same conversation is selected.
+    followed: bool,
+    digits: bool,
+    withheld: u64,
+    blanked: u64,
     target: Option<u16>,
     criterion: Option<u16>,
     form: Option<&'static str>,
@@ -67,6 +75,30 @@ impl Match {
     }
     pub(crate) const fn form(&self) -> Option<&'static str> {
         self.form
+    }
+    /// The side of a call that the target is on; `None` where it is on neither, or nobody knows.
+    pub(crate) const fn side(&self) -> Option<Side> {
+        self.side
+    }
+    /// Whether it was made because a leg of the same conversation is selected.
+    pub(crate) const fn is_followed(&self) -> bool {
+        self.followed
+    }
+    /// Whether the warrant permits the digits that are dialled within a call (`post_dial_digits`).
+    pub(crate) const fn digits(&self) -> bool {
+        self.digits
+    }
+    /// Packets left out, and message bodies blanked, as they hold digits.
+    pub(crate) const fn withheld(&self) -> (u64, u64) {
+        (self.withheld, self.blanked)
+    }
+    /// One more packet was left out.
+    pub(crate) const fn withhold(&mut self) {
+        self.withheld += 1;
+    }
+    /// One more body was blanked.
+    pub(crate) const fn blank(&mut self) {
+        self.blanked += 1;
     }
     /// When the match was made.
     pub(crate) const fn selected(&self) -> Time {
@@ -146,6 +178,8 @@ pub(crate) struct Index {
     pub(crate) any_suspended: bool,
     /// Suspended, not yet told.
     untold: Vec<TaskId>,
+    /// How many tasks were taken in: when it changes, calls that were looked at are looked at again.
+    pub(crate) admissions: u32,
     /// The earliest end of a window.
     pub(crate) first_end: Option<Time>,
 }
@@ -210,6 +244,7 @@ impl Index {
             next_cin: resume.first_cin,
             next_sequence: resume.first_sequence,
         };
+        self.admissions += 1;
         self.tasks.push(Admitted { task, keywords, domains, already: resume.already, state });
         Ok(TaskId(id))
     }
@@ -270,7 +305,10 @@ impl Index {
             for (id, target) in self.holders(plan.identity(&party.uri.0).as_ref()) {
                 let held = &self.tasks[id as usize];
                 // A keyword narrows a task to texts; a call has none.
-                if call.selection.iter().any(|m| m.task.0 == id) || held.keywords.is_some() {
+                if call.selection.iter().any(|m| m.task.0 == id)
+                    || call.left.iter().any(|t| t.0 == id)
+                    || held.keywords.is_some()
+                {
                     continue;
                 }
                 if now < held.task.start() {
@@ -280,6 +318,7 @@ impl Index {
                 match self.select(id, now) {
                     Ok(mut found) => {
                         found.role = Some(party.role);
+                        found.side = call.side_of(i);
                         found.target = Some(target);
                         call.selection.push(Box::new(found));
                     }
@@ -289,6 +328,35 @@ impl Index {
         }
         call.checked = waiting.unwrap_or(call.parties.len());
         call.selection.len() - before
+    }
+
+    /// Selects a call because a leg of the same conversation is selected. Returns how many matches were added.
+    pub(crate) fn follow(
+        &mut self,
+        call: &mut Call,
+        now: Time,
+        missed: &mut impl FnMut(Unselected),
+    ) -> usize {
+        let before = call.selection.len();
+        for Followed { task, role, target, up, .. } in call.followed.clone() {
+            if !up || call.left.contains(&task) || call.selection.iter().any(|m| m.task == task) {
+                continue;
+            }
+            match self.select(task.0, now) {
+                Ok(mut found) => {
+                    (found.role, found.target, found.followed) = (role, target, true);
+                    call.selection.push(Box::new(found));
+                }
+                Err(why) => missed(why),
+            }
+        }
+        call.selection.len() - before
+    }
+
+    /// Whether an identity is one of a task's targets.
+    pub(crate) fn targets(&self, task: TaskId, uri: &str, plans: &NumberingPlans, source: Endpoint) -> bool {
+        let identity = plans.of(source.ip).identity(uri);
+        self.holders(identity.as_ref()).iter().any(|(id, _)| *id == task.0)
     }
 
     /// Matches of a whole text message.
@@ -482,6 +550,11 @@ impl Admitted {
             start: self.task.start(),
             end: self.task.end(),
             role: None,
+            side: None,
+            followed: false,
+            digits: self.task.post_dial_digits(),
+            withheld: 0,
+            blanked: 0,
             target: None,
             criterion: None,
             form: None,

@@ -45,12 +45,22 @@ impl LinkType {
     pub const LOOP: Self = Self(108);
     /// Linux cooked capture, version 1.
     pub const LINUX_SLL: Self = Self(113);
+    /// MTP level 2 behind a pseudo-header.
+    pub const MTP2_WITH_PHDR: Self = Self(139);
+    /// MTP level 2 (Q.703).
+    pub const MTP2: Self = Self(140);
+    /// MTP level 3 (Q.704).
+    pub const MTP3: Self = Self(141);
+    /// SCCP (Q.713), as some probes export it.
+    pub const SCCP: Self = Self(142);
     /// Raw IPv4.
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.
     pub const IPV6: Self = Self(229);
     /// Linux netfilter log.
     pub const NFLOG: Self = Self(239);
+    /// SCTP without its network layer.
+    pub const SCTP: Self = Self(248);
     /// Wireshark exported PDU: a message put together from several packets.
     pub const UPPER_PDU: Self = Self(252);
     /// Linux cooked capture, version 2.
@@ -99,6 +109,10 @@ pub enum Transport {
     Udp,
     /// RFC 9293.
     Tcp,
+    /// RFC 9260.
+    Sctp,
+    /// A signalling link of SS7 (Q.703): its messages have no IP address, so ends are the unspecified one.
+    Mtp,
 }
 
 impl Transport {
@@ -107,6 +121,8 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Sctp => "SCTP",
+            Self::Mtp => "MTP",
         }
     }
 }

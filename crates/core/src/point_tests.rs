@@ -193,7 +193,7 @@ fn facts_alone_when_the_warrant_allows_facts_alone() {
 }
 
 #[test]
-fn two_warrants_on_one_call_give_two_whole_products() {
+fn p19_two_warrants_on_one_call_give_two_whole_products() {
     let mut tap = Tap(point(&[intercept("L", "IRIandCC"), intercept("M", "IRIandCC")]));
     tap.call();
     let told = tap.told();
@@ -368,6 +368,34 @@ fn a_keyword_narrows_a_warrant_and_a_ceiling_ends_a_screening() {
 }
 
 #[test]
+fn p51_a_hit_names_its_warrant_its_criterion_and_its_form() {
+    let words = json!([
+        {"type": "keyword", "value": "orchid\u{e9}e", "whole_word": true},
+        {"type": "keyword", "value": "tournesol", "whole_word": true},
+    ]);
+    let mut tap =
+        Tap(point(&[warrant("S", "screening", &json!({"criteria": words, "ceiling": {"sessions": 9}}))]));
+    for (when, body) in [
+        (10, "tournesol"),
+        (11, "TOURNESOL"),
+        (12, "t\u{43e}urnesol"),
+        (13, "orchide\u{301}e"),
+        (14, "tournesols"),
+    ] {
+        tap.text(when, body);
+    }
+    let hits: Vec<_> = std::iter::from_fn(|| tap.0.poll())
+        .filter_map(|product| match product {
+            Product::Iri(iri) => Some((iri.liid.0.to_string(), iri.criterion, iri.form, iri.facts.kind)),
+            _ => None,
+        })
+        .collect();
+    let hit = |criterion, form| ("S".to_owned(), Some(criterion), Some(form), Some("text"));
+    let expected = [hit(1, "raw"), hit(1, "normalised"), hit(1, "skeleton"), hit(0, "normalised")];
+    assert_eq!(hits, expected);
+}
+
+#[test]
 fn what_is_withdrawn_or_absent_selects_nothing() {
     let mut tap = Tap(point(&[]));
     tap.call();
@@ -413,6 +441,189 @@ fn a_log_that_does_not_extend_the_head_is_refused() {
     assert_eq!(refused.map(|a| a.id).unwrap_err(), Refusal::LogForked);
 }
 
+/// RTP of one payload from the caller.
+fn rtp(tap: &mut Tap, when: i64, pt: u8, payload: &[u8]) {
+    let packet = [&[0x80, pt, 0, when.to_le_bytes()[0], 0, 0, 0, 0, 0, 0, 0, 7][..], payload].concat();
+    tap.packet(when, &datagram(4000, &packet, false));
+}
+
+/// The octets of all content so far.
+fn contents(tap: &mut Tap) -> Vec<Vec<u8>> {
+    std::iter::from_fn(|| tap.0.poll())
+        .filter_map(|product| match product {
+            Product::Cc(cc) => Some(cc.octets.0),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn p38_p39_digits_need_words_of_their_own_in_the_warrant() {
+    for (digits, product) in [(false, "IRIandCC"), (true, "IRIandCC"), (false, "IRI")] {
+        let mut document = intercept("L", product);
+        if digits {
+            document["post_dial_digits"] = json!(true);
+        }
+        let mut tap = Tap(point(&[document]));
+        let sdp = |ip: &str| {
+            format!(
+                "v=0\r\nc=IN IP4 {ip}\r\nm=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+            )
+        };
+        tap.sip(1, false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", &sdp("10.0.0.1"));
+        tap.sip(2, true, "SIP/2.0 200 OK", "1 INVITE", ";tag=b", &sdp("10.0.0.2"));
+        rtp(&mut tap, 3, 0, &[0xff; 160]);
+        for when in 4..7 {
+            rtp(&mut tap, when, 101, &[7, 0x8a, 3, 0x20]);
+        }
+        tap.sip(8, false, "INFO sip:x@h SIP/2.0", "2 INFO", ";tag=b", "Signal=7\r\nDuration=160\r\n");
+        tap.sip(9, false, "BYE sip:x@h SIP/2.0", "3 BYE", ";tag=b", "");
+        tap.0.finish();
+        let (mut withheld, mut found) = ((0, 0), Vec::new());
+        for product in std::iter::from_fn(|| tap.0.poll()) {
+            match product {
+                Product::Cc(cc) => found.push(cc),
+                Product::CallClosed(closed) => withheld = (closed.digits_withheld, closed.digits_blanked),
+                Product::Iri(iri) => assert!(!format!("{:?}", iri.facts.event).contains("info")),
+                _ => {}
+            }
+        }
+        let holds = |cc: &Cc, what: &[u8]| cc.octets.0.windows(what.len()).any(|w| w == what);
+        let (signal, event) = (b"Signal=7".as_slice(), [7, 0x8a, 3, 0x20].as_slice());
+        let seen = found.iter().filter(|cc| holds(cc, signal) || holds(cc, event)).count();
+        let expected = if digits { (4, 8, (0, 0)) } else { (0, 5, (3, 1)) };
+        if product == "IRI" {
+            assert!(found.is_empty());
+        } else {
+            assert_eq!((seen, found.len(), withheld), expected);
+            let blank = found.iter().find(|cc| holds(cc, b"xxxxxxxx"));
+            assert_eq!(
+                blank.map(|cc| cc.link),
+                (!digits).then_some(LinkType::UPPER_PDU),
+                "no checksum gives it away"
+            );
+        }
+    }
+}
+
+#[test]
+fn digits_are_refused_to_a_warrant_for_facts() {
+    let mut document = intercept("L", "IRI");
+    document["post_dial_digits"] = json!(true);
+    let mut point = point(&[]);
+    let refused = point.admit(bundle(&document).to_string().as_bytes(), at(0), Resume::default());
+    assert_eq!(refused.map(|a| a.id).unwrap_err().code(), "warrant_not_honourable");
+}
+
+#[test]
+fn p20_a_call_that_was_up_before_the_warrant_is_followed_from_then_on() {
+    let mut tap = Tap(point(&[]));
+    let sdp = |ip: &str| format!("v=0\r\nc=IN IP4 {ip}\r\nm=audio 4000 RTP/AVP 0\r\n");
+    tap.sip(1, false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", &sdp("10.0.0.1"));
+    tap.sip(2, true, "SIP/2.0 200 OK", "1 INVITE", ";tag=b", &sdp("10.0.0.2"));
+    rtp(&mut tap, 3, 0, b"before");
+    tap.0.head = None;
+    let document = intercept("L", "IRIandCC");
+    tap.0.admit(bundle(&document).to_string().as_bytes(), at(4), Resume::default()).unwrap();
+    rtp(&mut tap, 5, 0, b"after!");
+    let found = contents(&mut tap);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].ends_with(b"after!"), "and nothing of before was kept");
+}
+
+/// A call of the target up to its answer, and a REFER of the target's that the other side accepts.
+fn referred(tap: &mut Tap) {
+    let sdp = |ip: &str| format!("v=0\r\nc=IN IP4 {ip}\r\nm=audio 4000 RTP/AVP 0\r\n");
+    tap.sip(1, false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", &sdp("10.0.0.1"));
+    tap.sip(2, true, "SIP/2.0 200 OK", "1 INVITE", ";tag=b", &sdp("10.0.0.2"));
+    tap.sip(3, false, "REFER sip:x@h SIP/2.0\r\nRefer-To: <sip:c@h>", "2 REFER", ";tag=b", "");
+    tap.sip(3, true, "SIP/2.0 202 Accepted", "2 REFER", ";tag=b", "");
+}
+
+#[test]
+fn p13_the_content_ends_when_the_target_has_transferred_the_call() {
+    let mut tap = Tap(point(&[intercept("L", "IRIandCC")]));
+    referred(&mut tap);
+    rtp(&mut tap, 4, 0, b"still here");
+    tap.sip(5, true, "BYE sip:x@h SIP/2.0", "3 BYE", ";tag=b", "");
+    rtp(&mut tap, 6, 0, b"others");
+    let told = tap.told();
+    assert_eq!(told.iter().filter(|t| t.ends_with("cc")).count(), 4 + 1 + 1);
+    assert_eq!(told.last().map(String::as_str), Some("L closed target_left"), "{told:?}");
+}
+
+#[test]
+fn p13_another_identity_ends_it_only_by_the_networks_word_and_after_a_refer() {
+    let update = |who: &str| format!("UPDATE sip:x@h SIP/2.0\r\nP-Asserted-Identity: <sip:{who}@h>");
+    let mut tap = Tap(point(&[intercept("L", "IRIandCC")]));
+    referred(&mut tap);
+    tap.sip(4, false, &update(TARGET), "4 UPDATE", ";tag=b", "");
+    rtp(&mut tap, 5, 0, b"the target");
+    tap.sip(6, false, &update("+33639989999"), "5 UPDATE", ";tag=b", "");
+    rtp(&mut tap, 7, 0, b"somebody else");
+    let found = contents(&mut tap);
+    assert!(
+        found.iter().any(|c| c.ends_with(b"the target"))
+            && !found.iter().any(|c| c.ends_with(b"somebody else"))
+    );
+
+    let mut tap = Tap(point(&[intercept("L", "IRIandCC")]));
+    tap.call();
+    let mut tap = Tap(point(&[intercept("L", "IRIandCC")]));
+    let sdp = "v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP 0\r\n";
+    tap.sip(1, false, "INVITE sip:x@h SIP/2.0", "1 INVITE", "", sdp);
+    tap.sip(2, true, "SIP/2.0 200 OK", "1 INVITE", ";tag=b", "");
+    tap.sip(6, false, &update("+33639989999"), "5 UPDATE", ";tag=b", "");
+    rtp(&mut tap, 7, 0, b"the target all the same");
+    assert!(
+        contents(&mut tap).iter().any(|c| c.ends_with(b"the target all the same")),
+        "no evasion by a header"
+    );
+}
+
+#[test]
+fn p17_a_leg_is_followed_only_by_a_certain_rule_and_as_long_as_its_twin_is_up() {
+    let (one, two) = ("ab30317f1a784dc48ff824d0d3715d86", "47755a9de7794ba387653f2099600ef2");
+    let leg = |port: u16, first: &str, cseq: &str, headers: &str| {
+        let message = format!(
+            "{first}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKleg{cseq}\r\nFrom: <sip:anonymous@anonymous.invalid>;tag=z\r\n\
+             To: <sip:y@h>\r\nCall-ID: leg\r\nCSeq: {cseq}\r\n{headers}\r\nContent-Length: 0\r\n\r\n"
+        );
+        datagram(port, message.as_bytes(), false)
+    };
+    let certain = format!("Session-ID: {two};remote={one}");
+    let half = format!("Session-ID: {one};remote={}", "0".repeat(32));
+    for (headers, expected) in [(certain, 3), (half, 0)] {
+        let mut tap = Tap(point(&[intercept("L", "IRIandCC")]));
+        let first = format!("INVITE sip:x@h SIP/2.0\r\nSession-ID: {one};remote={two}");
+        tap.packet(0, &leg(5060, "INVITE sip:y@h SIP/2.0", "1 INVITE", &headers));
+        tap.sip(1, false, &first, "1 INVITE", "", "");
+        tap.packet(2, &leg(5060, "UPDATE sip:y@h SIP/2.0", "2 UPDATE", &headers));
+        tap.packet(3, &leg(5060, "UPDATE sip:y@h SIP/2.0", "3 UPDATE", &headers));
+        tap.packet(3, &leg(5060, "UPDATE sip:y@h SIP/2.0", "4 UPDATE", &headers));
+        tap.sip(4, true, "SIP/2.0 486 Busy", "1 INVITE", ";tag=b", "");
+        tap.packet(5, &leg(5060, "UPDATE sip:y@h SIP/2.0", "5 UPDATE", &headers));
+        let found = contents(&mut tap);
+        let of_leg = found.iter().filter(|c| c.windows(12).any(|w| w == b"Call-ID: leg")).count();
+        assert_eq!(of_leg, expected);
+    }
+}
+
+#[test]
+fn a_lead_is_not_told_of_a_call_that_nobody_may_hear_of() {
+    let mut tap = Tap(point(&[intercept("L", "IRI")]));
+    let stranger = "INVITE sip:+33639980300@h SIP/2.0\r\nFrom: <sip:s@h>;tag=s\r\nTo: <sip:x@h>\r\nCall-ID: secret\r\n\
+                    CSeq: 1 INVITE\r\n\r\n";
+    tap.packet(1, &datagram(5060, stranger.as_bytes(), false));
+    tap.sip(2, false, "INVITE sip:+33639980300@h SIP/2.0", "1 INVITE", "", "");
+    tap.0.finish();
+    let linked = std::iter::from_fn(|| tap.0.poll()).any(|product| match product {
+        Product::Iri(iri) => iri.facts.course.is_some_and(|c| !c.links.is_empty()),
+        _ => false,
+    });
+    assert!(!linked);
+}
+
 proptest! {
     #[test]
     fn packets_of_any_octets_release_nothing_without_a_match(packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..40)) {
@@ -423,6 +634,65 @@ proptest! {
         }
         prop_assert!(tap.told().is_empty());
     }
+}
+
+/// A frame of a signalling link (MTP 2) with an ISUP message of circuit 5.
+fn circuit_frame(from: u8, message: &[u8]) -> Vec<u8> {
+    // Two point codes of 14 bits each: 1 and 2.
+    let label = if from == 1 { [0x02, 0x40, 0x00, 0x00] } else { [0x01, 0x80, 0x00, 0x00] };
+    let unit = [&[0x85][..], &label, &[5, 0], message].concat();
+    [&[0, 0, unit.len() as u8][..], &unit].concat()
+}
+
+#[test]
+fn a_call_of_a_circuit_switch_makes_the_same_product_as_one_of_sip() {
+    let retention = warrant("R", "retention", &json!({"retention": {"days": 1}, "recipients": []}));
+    let mut point = point(&[intercept("A", "IRIandCC"), retention]);
+    // National number with its prefix: nature of address 3.
+    let setup = crate::decode::isup::tests::iam(
+        &crate::decode::isup::tests::number(3, 0x10, "0639980101"),
+        &[(0x0a, &crate::decode::isup::tests::number(4, 0x13, "44207946000"))],
+    );
+    let messages: [(u8, &[u8]); 5] = [
+        (1, &setup),
+        (2, &[6, 0x04, 0, 0]),
+        (2, &[9, 0]),
+        (1, &[0x0c, 2, 0, 2, 0x8a, 0x90]),
+        (2, &[0x10, 0]),
+    ];
+    for (second, (from, message)) in messages.iter().enumerate() {
+        let data = circuit_frame(*from, message);
+        point.handle(&Packet {
+            ts: at(second as i64),
+            link: LinkType::MTP2,
+            data: &data,
+            wire_len: data.len() as u32,
+        });
+    }
+    point.finish();
+    let (mut events, mut contents, mut closed, mut records) = (Vec::new(), 0, 0, Vec::new());
+    while let Some(product) = point.poll() {
+        match product {
+            Product::Iri(iri) => {
+                assert_eq!((iri.matched, iri.facts.via), (Some(Role::CalledParty), Some("isup")));
+                events.push((iri.iri_type, iri.facts.event));
+            }
+            Product::Cc(cc) => {
+                assert!(matches!(cc.kind, CcKind::Circuit(Carrier::Mtp3)) && cc.link == LinkType::MTP2);
+                contents += 1;
+            }
+            Product::CallClosed(call) => {
+                assert_eq!((call.answer, call.end), (Some(at(2)), Some(at(3))));
+                closed += 1;
+            }
+            Product::CallRecord(record) => records.push((record.caller.0.clone(), record.callee.0.clone())),
+            Product::Suspended(..) => panic!("no ceiling"),
+        }
+    }
+    // The number is complete, and so looked up, with the ACM; what came before it belongs to nobody's evidence.
+    assert_eq!(events, [(IriType::Begin, "selected"), (IriType::Continue, "answer"), (IriType::End, "end")]);
+    assert_eq!((contents, closed), (4, 1));
+    assert_eq!(records, [("44207946000".into(), "33639980101".into())]);
 }
 
 /// The tasks of the fuzz target `point`, in one log. The numbers and words are those of the demo capture.

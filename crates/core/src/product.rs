@@ -9,6 +9,10 @@ use crate::matching::Match;
 use crate::packet::{Endpoint, LinkType, Seen, Time};
 use crate::redact::Pii;
 
+mod course;
+
+pub use course::*;
+
 /// Index of an admitted task within its point, in order of admission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TaskId(pub u32);
@@ -57,6 +61,28 @@ pub enum Role {
     Originator,
     /// Destination address of a short message (TP-DA, SMPP `destination_addr`).
     Recipient,
+    /// Calling party number of ISUP (Q.763, 3.10).
+    CallingParty,
+    /// Called party number of ISUP (Q.763, 3.9), with the digits of later messages.
+    CalledParty,
+    /// Original called number of ISUP (Q.763, 3.39): whom the call was for before its first diversion.
+    OriginalCalled,
+    /// Redirecting number of ISUP (Q.763, 3.44): who diverted last.
+    Redirecting,
+    /// Redirection number of ISUP (Q.763, 3.46): to whom the call is diverted.
+    Redirection,
+    /// Connected number of ISUP (Q.763, 3.16): who answered.
+    Connected,
+    /// Generic number of ISUP (Q.763, 3.26): an additional calling, called or connected number.
+    GenericNumber,
+    /// P-Called-Party-ID (RFC 7315, 4.2): the public identity that the request was for.
+    PCalledPartyId,
+    /// P-Served-User (RFC 5502): for whom the network serves the call.
+    PServedUser,
+    /// Contact (RFC 3261, 20.10): where the sender wants to be reached.
+    Contact,
+    /// User name of an Authorization or Proxy-Authorization (RFC 7616), with its realm: whom the network authenticates.
+    AuthUser,
     /// Reverse-path of a mail (RFC 5321 4.1.1.2, MAIL FROM).
     MailFrom,
     /// Forward-path of a mail (RFC 5321 4.1.1.3, RCPT TO), accepted by the server as far as was seen.
@@ -72,6 +98,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// The side of a call that a number of ISUP stands for; `None` for those who aren't in the call, and for other roles.
+    pub(crate) const fn isup_side(self) -> Option<Side> {
+        match self {
+            Self::CallingParty => Some(Side::Caller),
+            Self::CalledParty | Self::Connected => Some(Side::Callee),
+            _ => None,
+        }
+    }
+
     /// Stable name for records.
     pub const fn name(self) -> &'static str {
         match self {
@@ -85,12 +120,58 @@ impl Role {
             Self::HistoryInfo => "history_info",
             Self::Originator => "originator",
             Self::Recipient => "recipient",
+            Self::CallingParty => "calling_party",
+            Self::CalledParty => "called_party",
+            Self::OriginalCalled => "original_called",
+            Self::Redirecting => "redirecting",
+            Self::Redirection => "redirection",
+            Self::Connected => "connected",
+            Self::GenericNumber => "generic_number",
             Self::MailFrom => "mail_from",
             Self::RcptTo => "rcpt_to",
             Self::Login => "login",
             Self::HeaderFrom => "header_from",
             Self::HeaderTo => "header_to",
             Self::HeaderCc => "header_cc",
+            Self::PCalledPartyId => "p_called_party_id",
+            Self::PServedUser => "p_served_user",
+            Self::Contact => "contact",
+            Self::AuthUser => "auth_user",
+        }
+    }
+
+    /// Who vouches for what stands there. A user name in a request is its sender's claim until the network has accepted
+    /// it.
+    pub const fn trust(self) -> Trust {
+        match self {
+            Self::PAssertedIdentity
+            | Self::PCalledPartyId
+            | Self::PServedUser
+            | Self::RequestUri
+            | Self::Diversion
+            | Self::HistoryInfo
+            | Self::CallingParty
+            | Self::CalledParty
+            | Self::OriginalCalled
+            | Self::Redirecting
+            | Self::Redirection
+            | Self::Connected => Trust::Network,
+            Self::From
+            | Self::To
+            | Self::PPreferredIdentity
+            | Self::RemotePartyId
+            | Self::Originator
+            | Self::Recipient
+            | Self::Contact
+            | Self::AuthUser
+            | Self::MailFrom
+            | Self::RcptTo
+            | Self::Login
+            | Self::HeaderFrom
+            | Self::HeaderTo
+            | Self::HeaderCc
+            // Often what a telephone behind an exchange says of itself (Q.731.3).
+            | Self::GenericNumber => Trust::User,
         }
     }
 }
@@ -146,6 +227,8 @@ pub enum EndReason {
     Evicted,
     /// The call went on; the authority to follow it was over, by its window or its ceiling.
     AuthorityEnded,
+    /// The call went on without the target, who has transferred it: the authority doesn't reach those who are left.
+    TargetLeft,
 }
 
 impl EndReason {
@@ -159,6 +242,7 @@ impl EndReason {
             Self::SourceEnded => "source_ended",
             Self::Evicted => "evicted",
             Self::AuthorityEnded => "authority_ended",
+            Self::TargetLeft => "target_left",
         }
     }
 }
@@ -166,7 +250,7 @@ impl EndReason {
 /// Facts about a session that an IRI record may carry. Absent facts are `None`: unknown is not the same as empty.
 #[derive(Clone, Default, Debug)]
 pub struct Facts {
-    /// What happened, in one word: `invite`, `ringing`, `answer`, `media`, `end`, `message`, `name`, `flow_end`,
+    /// What happened, in one word: `invite`, `ringing`, `answer`, `media`, `end`, `message`, `receipt`, `name`, `flow_end`,
     /// `login`, `mail`, `mail_end`.
     pub event: &'static str,
     /// Identities with where they stood.
@@ -199,10 +283,17 @@ pub struct Facts {
     pub packets: Option<u64>,
     /// Octets of the flow on the IP layer, both directions.
     pub octets: Option<u64>,
+    /// What a message is: `text`, `binary`, `compressed`, `silent`, `sim`, `wap_push`, `mms_notification`, `card`,
+    /// `application`. Only `text` has content.
+    pub kind: Option<&'static str>,
+    /// What a receipt says became of the message: `delivered`, `expired`, `rejected`, …
+    pub state: Option<&'static str>,
     /// Parts of a long message.
     pub parts: Option<u8>,
     /// Whether parts are missing.
     pub partial: bool,
+    /// How the call came about and went; `None` for a call of which nothing is to be told but the above.
+    pub course: Option<Box<Course>>,
     /// Message-ID of a mail (RFC 5322 3.6.4), with its brackets.
     pub message_id: Option<Pii<Box<str>>>,
 }
@@ -230,7 +321,8 @@ pub struct Iri {
     pub target: Option<u16>,
     /// Index of the criterion that was met, if the task has any.
     pub criterion: Option<u16>,
-    /// Whether the criterion was met by the text as sent or only once it was normalised: `raw` or `normalised`.
+    /// Whether the criterion was met by the text as sent, only once it was normalised, or only by what it looks like:
+    /// `raw`, `normalised` or `skeleton`.
     pub form: Option<&'static str>,
     /// The facts.
     pub facts: Facts,
@@ -337,11 +429,38 @@ pub struct Audio {
     pub payload: (u32, u32),
 }
 
+/// What carried a signalling message of a circuit, and so how its octets begin.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Carrier {
+    /// MTP level 3 on a link (Q.704).
+    Mtp3,
+    /// RFC 3331.
+    M2ua,
+    /// RFC 4666.
+    M3ua,
+    /// RFC 4165.
+    M2pa,
+}
+
+impl Carrier {
+    /// Stable name: Wireshark's for its dissector.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mtp3 => "mtp3",
+            Self::M2ua => "m2ua",
+            Self::M3ua => "m3ua",
+            Self::M2pa => "m2pa",
+        }
+    }
+}
+
 /// What a piece of content is.
 #[derive(Clone, Debug)]
 pub enum CcKind {
     /// A signalling message of a call.
     Signal,
+    /// A signalling message of a call on a circuit.
+    Circuit(Carrier),
     /// An RTP packet.
     Rtp(Audio),
     /// An RTCP packet.
@@ -434,6 +553,8 @@ pub struct StreamReport {
     pub first: Time,
     /// Last packet.
     pub last: Time,
+    /// Which branch of a forked call it belongs to: an index into [`Course::branches`].
+    pub branch: Option<u8>,
 }
 
 /// A selected call has left the tables: the recorder closes its recording with this.
@@ -459,6 +580,18 @@ pub struct CallClosed {
     pub signals: u64,
     /// Media, as seen at the tap, whole call.
     pub streams: Vec<StreamReport>,
+    /// RTP packets not released, as they belonged to streams beyond the limit of one call.
+    pub streams_dropped: u64,
+    /// Media addresses beyond the limit of one call: their packets were not released.
+    pub addresses_dropped: u64,
+    /// Identities beyond the limit of one call.
+    pub identities_dropped: u64,
+    /// Another live call announced a media address of this one, by reuse or by forgery: packets may have gone to that.
+    pub contested: bool,
+    /// Packets with digits (RFC 4733) that were left out, as the warrant doesn't permit them (`post_dial_digits`).
+    pub digits_withheld: u64,
+    /// Signalling messages whose bodies were blanked for the same reason.
+    pub digits_blanked: u64,
 }
 
 /// One call of the network, held under a retention order. Identities leave this program only sealed.
@@ -491,6 +624,8 @@ pub struct CallRecord {
     pub src: Pii<IpAddr>,
     /// See `src`.
     pub dst: Pii<IpAddr>,
+    /// How the call came about and went; `None` for a call of which nothing is to be told but the above.
+    pub course: Option<Box<Course>>,
 }
 
 /// What the point releases.

@@ -70,6 +70,7 @@ pub struct Task {
     liid: String,
     kind: Kind,
     content: bool,
+    post_dial_digits: bool,
     start: Time,
     end: Time,
     targets: Vec<Target>,
@@ -119,6 +120,9 @@ struct Warrant {
     targets: Vec<TargetDocument>,
     criteria: Vec<CriterionDocument>,
     product: String,
+    /// Absent is no: digits after the answer may be a PIN or a card, and need words of their own in a warrant.
+    #[serde(default)]
+    post_dial_digits: bool,
     window: Window,
     recipients: Vec<String>,
     ceiling: Option<Ceiling>,
@@ -281,6 +285,11 @@ impl Task {
         self.content
     }
 
+    /// Whether the digits dialled within a call may be released with its content.
+    pub(crate) fn post_dial_digits(&self) -> bool {
+        self.post_dial_digits
+    }
+
     /// Age public keys to which product is encrypted.
     pub fn recipients(&self) -> &[String] {
         &self.recipients
@@ -391,6 +400,11 @@ impl Warrant {
             }
             _ => return refuse("its kind is unknown"),
         };
+        if self.post_dial_digits && (kind != Kind::Intercept || !content) {
+            return refuse(
+                "`post_dial_digits` belongs to intercept warrants with content: digits are content",
+            );
+        }
         let screening = matches!(kind, Kind::ScreeningKeyword | Kind::ScreeningDomain);
         // A part that its kind can't use would be ignored, and an ignored part is a warrant not honoured.
         if screening != self.ceiling.is_some() {
@@ -464,6 +478,7 @@ impl Warrant {
             liid: self.liid,
             kind,
             content,
+            post_dial_digits: self.post_dial_digits,
             start,
             end,
             targets,

@@ -11,6 +11,7 @@ fn record(n: u32) -> CallRecord {
     let (caller, callee) = (format!("336{n:08}"), format!("337{:08}", n.wrapping_mul(7) % 100_000_000));
     let party = |role, number: &str| Party { role, uri: Pii(format!("sip:+{number}@example.com").into()) };
     CallRecord {
+        course: None,
         task: TaskId(0),
         start,
         ringing: Some(start.plus_seconds(2)),

@@ -30,7 +30,7 @@ fn timestamp() -> DataType {
 }
 
 fn party_fields() -> Fields {
-    Fields::from(vec![Field::new("role", DataType::Utf8, false), Field::new("uri", DataType::Utf8, false)])
+    Fields::from(["role", "uri", "trust"].map(|name| Field::new(name, DataType::Utf8, false)).to_vec())
 }
 
 /// The columns of `iri/*.arrow.age`, one row an IRI record. A null is a fact that is not known.
@@ -42,18 +42,21 @@ fn party_fields() -> Fields {
 /// | `service`, `event` | utf8 | `call`, `message`, `flow`, `mail`; what happened, in one word |
 /// | `ts` | timestamp ns UTC | when |
 /// | `matched`, `target` | utf8, u16 | which field held the target, and its index in the warrant |
-/// | `criterion`, `form` | u16, utf8 | which criterion was met, by the `raw` or the `normalised` text |
+/// | `criterion`, `form` | u16, utf8 | which criterion was met, by the `raw` or `normalised` text or its `skeleton` |
 /// | `call_id` | utf8 | SIP Call-ID |
 /// | `from`, `to`, `request_uri` | utf8 | first identity that stood there |
 /// | `asserted` | list of utf8 | every P-Asserted-Identity |
-/// | `parties` | list of {role, uri} | every identity with where it stood |
+/// | `parties` | list of {role, uri, trust} | every identity with where it stood, and who vouches for it: `network`, `user` |
 /// | `src`, `dst`, `transport` | utf8 | `192.0.2.1:5060`, `[2001:db8::1]:5060`; `UDP`, `TCP` |
 /// | `status` | u16 | SIP status of the last response that mattered |
 /// | `start`, `ringing`, `answer`, `end` | timestamp ns UTC | of the session so far |
 /// | `end_reason` | utf8 | `bye`, `cancel`, `failure`, `timeout`, `source_ended`, `evicted` |
 /// | `via`, `name` | utf8 | how a name or text was carried; the host name |
 /// | `packets`, `octets` | u64 | of a flow, both directions |
+/// | `kind` | utf8 | what a message is: `text`, `binary`, `silent`, `sim`, `wap_push`, … |
+/// | `state` | utf8 | what a receipt says became of the message |
 /// | `parts`, `partial` | u8, bool | of a long message; whether parts are missing |
+/// | `course` | utf8 | JSON: how a call came about and went: diversion, branches, holds, transfers, links, … |
 /// | `message_id` | utf8 | of a mail (RFC 5322, 3.6.4) |
 pub fn iri_schema() -> Arc<Schema> {
     static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
@@ -90,8 +93,11 @@ pub fn iri_schema() -> Arc<Schema> {
             ("name", text(), true),
             ("packets", DataType::UInt64, true),
             ("octets", DataType::UInt64, true),
+            ("kind", text(), true),
+            ("state", text(), true),
             ("parts", DataType::UInt8, true),
             ("partial", DataType::Boolean, false),
+            ("course", text(), true),
             ("message_id", text(), true),
         ];
         Arc::new(Schema::new(columns.map(|(name, kind, null)| Field::new(name, kind, null)).to_vec()))
@@ -158,12 +164,12 @@ fn asserted(rows: &[Iri]) -> ArrayRef {
 fn parties(rows: &[Iri]) -> ArrayRef {
     let builders = StructBuilder::new(
         party_fields(),
-        vec![Box::new(StringBuilder::new()), Box::new(StringBuilder::new())],
+        vec![Box::new(StringBuilder::new()), Box::new(StringBuilder::new()), Box::new(StringBuilder::new())],
     );
     let mut list = ListBuilder::new(builders);
     for party in rows.iter().map(|r| &r.facts.parties) {
         for p in party {
-            for (column, value) in [p.role.name(), &*p.uri.0].into_iter().enumerate() {
+            for (column, value) in [p.role.name(), &*p.uri.0, p.trust().name()].into_iter().enumerate() {
                 if let Some(builder) = list.values().field_builder::<StringBuilder>(column) {
                     builder.append_value(value);
                 }
@@ -233,8 +239,11 @@ impl Row for Iri {
             texts(facts().map(|f| f.name.as_ref().map(|n| &*n.0))),
             Arc::new(facts().map(|f| f.packets).collect::<UInt64Array>()),
             Arc::new(facts().map(|f| f.octets).collect::<UInt64Array>()),
+            texts(facts().map(|f| f.kind)),
+            texts(facts().map(|f| f.state)),
             Arc::new(facts().map(|f| f.parts).collect::<UInt8Array>()),
             Arc::new(facts().map(|f| Some(f.partial)).collect::<BooleanArray>()),
+            texts(facts().map(|f| f.course.as_deref().map(|c| crate::course::json(c).to_string()))),
             texts(facts().map(|f| f.message_id.as_ref().map(|id| &*id.0))),
         ];
         RecordBatch::try_new(iri_schema(), columns)

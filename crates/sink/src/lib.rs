@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod audio;
+mod course;
 mod error;
 mod files;
 mod g711;

@@ -148,6 +148,23 @@ pub(crate) struct SegmentEntry {
     pub(crate) octets: u64,
 }
 
+/// What the core left out of a call.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(crate) struct LeftOut {
+    /// RTP packets of streams beyond the limit of one call.
+    pub(crate) streams_dropped: u64,
+    /// Media addresses beyond it: their packets aren't here.
+    pub(crate) addresses_dropped: u64,
+    /// Identities beyond it.
+    pub(crate) identities_dropped: u64,
+    /// Another live call announced a media address of this one: packets may have gone to that.
+    pub(crate) contested: bool,
+    /// Packets with digits that the warrant doesn't permit. In-band tones are sound, and are not left out.
+    pub(crate) digits_withheld: u64,
+    /// Signalling messages whose bodies were blanked for the same reason.
+    pub(crate) digits_blanked: u64,
+}
+
 /// The file.
 #[derive(Serialize)]
 pub(crate) struct Manifest<'a> {
@@ -171,6 +188,8 @@ pub(crate) struct Manifest<'a> {
     pub(crate) complete: bool,
     /// Packets that the capture had cut short.
     pub(crate) cut: u64,
+    /// What the core left out of the call, and why.
+    pub(crate) left_out: LeftOut,
     pub(crate) signals: Control,
     pub(crate) rtcp: Control,
     pub(crate) streams: Vec<StreamEntry>,

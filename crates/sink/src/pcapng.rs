@@ -117,6 +117,7 @@ fn exported_pdu(cc: &Cc) -> Vec<u8> {
     let (src, dst) = cc.addresses.0;
     let dissector: &[u8] = match cc.kind {
         CcKind::Signal => b"sip",
+        CcKind::Circuit(carrier) => carrier.name().as_bytes(),
         CcKind::Rtp(_) => b"rtp",
         CcKind::Rtcp => b"rtcp",
         CcKind::Text | CcKind::Mail { .. } => b"data",

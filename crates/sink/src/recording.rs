@@ -8,8 +8,8 @@ use crate::audio::{self, Gap, Placed, RATE, Timeline, side_name};
 use crate::error::SinkError;
 use crate::files::{Recipients, Written, write_json, write_sealed};
 use crate::manifest::{
-    Control, Dropped, GapEntry, Listening, Manifest, SegmentEntry, StreamEntry, Without, encoding_name,
-    optional,
+    Control, Dropped, GapEntry, LeftOut, Listening, Manifest, SegmentEntry, StreamEntry, Without,
+    encoding_name, optional,
 };
 use crate::pcapng::Section;
 use crate::time::rfc3339;
@@ -120,7 +120,7 @@ impl Recording {
         open.section.push(cc);
         open.to = open.to.max(cc.ts);
         match &cc.kind {
-            CcKind::Signal | CcKind::Text | CcKind::Mail { .. } => {
+            CcKind::Signal | CcKind::Circuit(_) | CcKind::Text | CcKind::Mail { .. } => {
                 self.tally(Lane::Signal, None).pending += 1;
             }
             CcKind::Rtcp => self.tally(Lane::Rtcp, None).pending += 1,
@@ -329,6 +329,16 @@ impl Recording {
         let all_there = streams.iter().all(|s| {
             s.seen.zip(s.duplicates).is_some_and(|(seen, copies)| s.written >= seen.saturating_add(copies))
         });
+        let left_out = closed.map(|c| LeftOut {
+            streams_dropped: c.streams_dropped,
+            addresses_dropped: c.addresses_dropped,
+            identities_dropped: c.identities_dropped,
+            contested: c.contested,
+            digits_withheld: c.digits_withheld,
+            digits_blanked: c.digits_blanked,
+        });
+        let left_out = left_out.unwrap_or_default();
+        let none_beyond = left_out.streams_dropped + left_out.addresses_dropped == 0 && !left_out.contested;
         let timeline = self.timeline.as_ref();
         Manifest {
             version: 1,
@@ -348,9 +358,11 @@ impl Recording {
                 let ended = matches!(c.end_reason, EndReason::Bye | EndReason::Cancel | EndReason::Failure);
                 ended && c.signals <= signals.written && c.selected <= c.start
             }) && nothing_dropped
+                && none_beyond
                 && all_there
                 && self.cut == 0,
             cut: self.cut,
+            left_out,
             signals,
             rtcp: self.control(Lane::Rtcp),
             listening_copy: Listening {

@@ -124,6 +124,8 @@ struct Identities<'a> {
     call_id: &'a str,
     src: std::net::IpAddr,
     dst: std::net::IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    course: Option<serde_json::Value>,
 }
 
 fn pairs<S: Serializer>(parties: &[Party], to: S) -> Result<S::Ok, S::Error> {
@@ -224,6 +226,7 @@ impl Batch {
             call_id: &record.call_id.0,
             src: record.src.0,
             dst: record.dst.0,
+            course: record.course.as_deref().map(crate::course::json),
         };
         self.sealed.append_value(self.sealer.seal(self.rows as u64, [&caller, &callee], &what)?);
         self.callers.append_value(caller).map_err(arrow)?;

@@ -21,6 +21,7 @@ fn parties() -> Vec<Party> {
 
 fn identities(parties: &[Party]) -> Identities<'_> {
     Identities {
+        course: None,
         caller: "33612345678",
         callee: "33698765432",
         parties,
@@ -32,6 +33,7 @@ fn identities(parties: &[Party]) -> Identities<'_> {
 
 fn record(task: u32, start: Time, caller: &str) -> CallRecord {
     CallRecord {
+        course: None,
         task: TaskId(task),
         start,
         ringing: None,

@@ -94,6 +94,7 @@ fn closed(cin: u32, seen: u64, last: Time) -> Product {
         duplicates: 0,
         first: START,
         last,
+        branch: None,
     };
     Product::CallClosed(Box::new(CallClosed {
         task: TaskId(0),
@@ -106,6 +107,12 @@ fn closed(cin: u32, seen: u64, last: Time) -> Product {
         selected: START,
         signals: 0,
         streams: vec![report(Side::Caller), report(Side::Callee)],
+        streams_dropped: 0,
+        addresses_dropped: 0,
+        identities_dropped: 0,
+        contested: false,
+        digits_withheld: 0,
+        digits_blanked: 0,
     }))
 }
 

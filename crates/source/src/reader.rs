@@ -89,6 +89,11 @@ pub(crate) const fn is_read(link: LinkType) -> bool {
             | LinkType::RAW
             | LinkType::LOOP
             | LinkType::LINUX_SLL
+            | LinkType::MTP2_WITH_PHDR
+            | LinkType::MTP2
+            | LinkType::MTP3
+            | LinkType::SCCP
+            | LinkType::SCTP
             | LinkType::IPV4
             | LinkType::IPV6
             | LinkType::NFLOG

@@ -141,6 +141,8 @@ class InterceptWarrant(Common, frozen=True, tag="intercept", kw_only=True):
     criteria: Annotated[tuple[Criterion, ...], Meta(max_length=MAX_CRITERIA)]
     product: Product
     recipients: Recipients
+    # Digits after the answer may be a PIN or a card: they need words of their own in a warrant.
+    post_dial_digits: bool = False
 
 
 class RetentionWarrant(Common, frozen=True, tag="retention", kw_only=True):
@@ -247,6 +249,13 @@ def _check_terms(terms: AnyWarrant) -> None:
                         where=f"$.criteria[{number}]",
                         advice="Leave the domain out, or ask for a screening warrant.",
                     )
+            if terms.post_dial_digits and terms.product is not Product.IRI_AND_CC:
+                raise WarrantError(
+                    "digits_not_honoured",
+                    "digits dialled within a call are content, and the warrant is for facts alone",
+                    where="$.post_dial_digits",
+                    advice="Leave it out, or have the warrant issued for IRIandCC.",
+                )
             if terms.criteria and any(target.type == "emailAddress" for target in terms.targets):
                 raise WarrantError(
                     "criterion_not_honoured",

@@ -1,6 +1,7 @@
-//! The GSM 7-bit alphabet (TS 23.038, 6.2): default table, extension table, and the national language tables of
-//! Turkish, Spanish and Portuguese. Other national languages (Indic, identifiers 4 to 13) fall back to the default
-//! tables and say so.
+//! The GSM 7-bit alphabet (TS 23.038, 6.2): default table, extension table, and all national language tables of its
+//! annex A. A language that the annex doesn't know falls back to the default tables, and that is said.
+
+mod indic;
 
 /// TS 23.038, 6.2.1: leads to the extension table.
 const ESC: u8 = 0x1b;
@@ -132,24 +133,50 @@ impl Language {
     pub(crate) const SPANISH: Self = Self(2);
     pub(crate) const PORTUGUESE: Self = Self(3);
 
-    fn locking(self) -> Option<Overlay> {
+    fn locking(self) -> Option<Table> {
         match self {
             // Spanish has no locking table of its own (TS 23.038, A.3.2).
-            Self::DEFAULT | Self::SPANISH => Some(&[]),
-            Self::TURKISH => Some(TURKISH_LOCKING),
-            Self::PORTUGUESE => Some(PORTUGUESE_LOCKING),
-            _ => None,
+            Self::DEFAULT | Self::SPANISH => Some(Table::Overlay(&[])),
+            Self::TURKISH => Some(Table::Overlay(TURKISH_LOCKING)),
+            Self::PORTUGUESE => Some(Table::Overlay(PORTUGUESE_LOCKING)),
+            Self(other) => indic::tables(other).map(Table::Indic),
         }
     }
 
-    fn single(self) -> Option<Overlay> {
+    fn single(self) -> Option<Table> {
         match self {
-            Self::DEFAULT => Some(&[]),
-            Self::TURKISH => Some(TURKISH_SINGLE),
-            Self::SPANISH => Some(SPANISH_SINGLE),
-            Self::PORTUGUESE => Some(PORTUGUESE_SINGLE),
-            _ => None,
+            Self::DEFAULT => Some(Table::Overlay(&[])),
+            Self::TURKISH => Some(Table::Overlay(TURKISH_SINGLE)),
+            Self::SPANISH => Some(Table::Overlay(SPANISH_SINGLE)),
+            Self::PORTUGUESE => Some(Table::Overlay(PORTUGUESE_SINGLE)),
+            Self(other) => indic::tables(other).map(Table::Indic),
         }
+    }
+}
+
+/// A national table.
+#[derive(Clone, Copy)]
+enum Table {
+    /// What it changes in the default one.
+    Overlay(Overlay),
+    /// A whole table of its own.
+    Indic(&'static indic::Tables),
+}
+
+impl Table {
+    fn locking(self, septet: u8) -> char {
+        match self {
+            Self::Overlay(overlay) => look(overlay, septet).unwrap_or(DEFAULT[usize::from(septet & 0x7f)]),
+            Self::Indic(tables) => indic::locking(tables, septet & 0x7f),
+        }
+    }
+
+    fn single(self, septet: u8) -> Option<char> {
+        match self {
+            Self::Overlay(overlay) => look(overlay, septet),
+            Self::Indic(tables) => indic::single(tables, septet),
+        }
+        .or_else(|| look(EXTENSION, septet))
     }
 }
 
@@ -173,22 +200,20 @@ fn look(overlay: Overlay, septet: u8) -> Option<char> {
 
 /// Appends the text of `septets`, one an octet.
 pub(crate) fn decode(septets: &[u8], shifts: Shifts, out: &mut String) {
-    let locking = shifts.locking.locking().unwrap_or_default();
-    let single = shifts.single.single().unwrap_or_default();
-    let base = |septet: u8| look(locking, septet).unwrap_or(DEFAULT[usize::from(septet & 0x7f)]);
+    const DEFAULTS: Table = Table::Overlay(&[]);
+    let locking = shifts.locking.locking().unwrap_or(DEFAULTS);
+    let single = shifts.single.single().unwrap_or(DEFAULTS);
     let mut septets = septets.iter().map(|s| s & 0x7f);
     while let Some(septet) = septets.next() {
         if septet != ESC {
-            out.push(base(septet));
+            out.push(locking.locking(septet));
             continue;
         }
         match septets.next() {
             // Reserved for a further table: shown as a space (TS 23.038, 6.2.1.1, note 1).
             Some(ESC) => out.push(' '),
             // A character that isn't in the table is shown as the main table's (ibid.).
-            Some(septet) => out.push(
-                look(single, septet).or_else(|| look(EXTENSION, septet)).unwrap_or_else(|| base(septet)),
-            ),
+            Some(septet) => out.push(single.single(septet).unwrap_or_else(|| locking.locking(septet))),
             // An ESC that leads nowhere shows nothing.
             None => {}
         }
@@ -247,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn known_vectors() {
+    fn p40_escape_at_sign_and_packing() {
         // "hellohello" is the trade's own example of packing.
         assert_eq!(unpack(&[0xe8, 0x32, 0x9b, 0xfd, 0x46, 0x97, 0xd9, 0xec, 0x37], 0, 10), b"hellohello");
         assert_eq!(text(&[0, 0x1b, 0x65, 0x1b, 0x3c, 0x02], Language::DEFAULT, Language::DEFAULT), "@€[$");
@@ -255,13 +280,20 @@ mod tests {
     }
 
     #[test]
-    fn national_tables() {
+    fn p41_national_tables() {
         assert_eq!(text(&[0x1b, 0x53, 0x69, 0x07], Language::TURKISH, Language::TURKISH), "Şiı");
         assert_eq!(text(&[0x1b, 0x61, 0x61, 0x1b, 0x65], Language::DEFAULT, Language::SPANISH), "áa€");
         assert_eq!(text(&[0x5c, 0x1b, 0x7b, 0x05], Language::PORTUGUESE, Language::PORTUGUESE), "Õãé");
-        let hindi = Shifts { locking: Language(6), single: Language::DEFAULT };
-        assert!(hindi.is_fallback() && !Shifts::default().is_fallback());
-        assert_eq!(text(b"A", Language(6), Language(6)), "A");
+        // Hindi: "नमस्ते", and a digit and a capital by single shift.
+        let namaste = [0x2f, 0x42, 0x4c, 0x5f, 0x27, 0x59, 0x1b, 0x1d, 0x1b, 0x41];
+        assert_eq!(text(&namaste, Language(6), Language(6)), "नमस्ते१A");
+        assert!(!Shifts { locking: Language(13), single: Language(4) }.is_fallback());
+        // Identifiers that nobody has given out.
+        for unknown in [14, 255] {
+            let shifts = Shifts { locking: Language(unknown), single: Language::DEFAULT };
+            assert!(shifts.is_fallback() && !Shifts::default().is_fallback());
+            assert_eq!(text(b"A\x1be", Language(unknown), Language(unknown)), "A€");
+        }
     }
 
     proptest! {

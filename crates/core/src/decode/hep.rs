@@ -255,6 +255,7 @@ fn time(seconds: u32, microseconds: u32) -> Option<Time> {
 const fn transport(ip_protocol: u8) -> Transport {
     match ip_protocol {
         6 | 22 | 50 => Transport::Tcp,
+        132 => Transport::Sctp,
         _ => Transport::Udp,
     }
 }

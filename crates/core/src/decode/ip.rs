@@ -20,6 +20,7 @@ pub(crate) mod protocol {
     pub(crate) const ETHERIP: u8 = 97;
     /// RFC 3931, version 3 without UDP.
     pub(crate) const L2TP: u8 = 115;
+    pub(crate) const SCTP: u8 = 132;
     /// RFC 4023.
     pub(crate) const MPLS: u8 = 137;
 }

@@ -4,6 +4,7 @@
 //! To add a protocol: copy the shape of `http.rs`, add its `mod` line here, its body to `fuzz.rs`, its target to
 //! `fuzz/`, and its arm to `session/demux.rs` or `session/connection.rs`.
 
+pub(crate) mod ber;
 pub(crate) mod cursor;
 pub(crate) mod dns;
 pub(crate) mod dtmf;
@@ -11,16 +12,25 @@ pub(crate) mod gsm7;
 pub(crate) mod hep;
 pub(crate) mod http;
 pub(crate) mod ip;
+pub(crate) mod isup;
 pub(crate) mod link;
 pub(crate) mod mail;
+pub(crate) mod map;
+pub(crate) mod mime;
+pub(crate) mod mtp3;
 pub(crate) mod name;
 pub(crate) mod quic;
+pub(crate) mod receipt;
 pub(crate) mod rtcp;
 pub(crate) mod rtp;
+pub(crate) mod sccp;
+pub(crate) mod sctp;
 pub(crate) mod sdp;
+pub(crate) mod sigtran;
 pub(crate) mod sip;
 pub(crate) mod smpp;
 pub(crate) mod sms;
+pub(crate) mod tcap;
 pub(crate) mod tls;
 pub(crate) mod transport;
 pub(crate) mod tunnel;

@@ -75,6 +75,8 @@ pub(crate) struct Session<'a> {
     pub(crate) version: &'a [u8],
     /// `o=` without its version: the same session, whoever passes it on.
     pub(crate) origin: (&'a [u8], &'a [u8]),
+    /// Its address, as written.
+    pub(crate) origin_address: &'a [u8],
     pub(crate) media: SmallVec<[Media<'a>; 2]>,
     /// Descriptions, formats or candidates were left out: more than the limits above.
     pub(crate) dropped: bool,
@@ -113,6 +115,8 @@ impl<'a> Session<'a> {
                     let (user, id, version) = (fields.next(), fields.next(), fields.next());
                     session.origin = (user.unwrap_or_default(), id.unwrap_or_default());
                     session.version = version.unwrap_or_default();
+                    // Net type and address type stand before it (RFC 8866, 5.2).
+                    session.origin_address = fields.nth(2).unwrap_or_default();
                 }
                 (b'a', Some(media)) => session.dropped |= attribute(value, media),
                 (b'a', None) => direction = direction_of(value).unwrap_or(direction),

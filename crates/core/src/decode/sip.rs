@@ -6,12 +6,15 @@
 mod address;
 mod body;
 mod frame;
+pub(crate) mod more;
+pub(crate) mod passport;
 
 use std::borrow::Cow;
 
 use memchr::memchr;
 use smallvec::SmallVec;
 
+use super::mime;
 use crate::product::Role;
 pub(crate) use frame::{MAX_HEADERS, MAX_MESSAGE, frame, length};
 
@@ -118,6 +121,8 @@ pub(crate) struct Message<'a> {
     pub(crate) content_type: &'a [u8],
     /// As written. Empty when there is none.
     pub(crate) content_encoding: &'a [u8],
+    /// Of MIME, not of SIP; senders of short messages use it all the same.
+    pub(crate) transfer_encoding: &'a [u8],
     /// As far as it is there, cut at Content-Length.
     pub(crate) body: &'a [u8],
     /// Some identity headers were left out: more than [`MAX_IDENTITY_HEADERS`].
@@ -249,6 +254,7 @@ enum Header {
     Via,
     ContentType,
     ContentEncoding,
+    TransferEncoding,
     ContentLength,
     Identity(Role),
 }
@@ -299,6 +305,7 @@ impl Header {
             b'c' if is(b"CSeq") => Self::CSeq,
             b'c' if is(b"Content-Length") => Self::ContentLength,
             b'c' if is(b"Content-Encoding") => Self::ContentEncoding,
+            b'c' if is(b"Content-Transfer-Encoding") => Self::TransferEncoding,
             b'd' if is(b"Diversion") => Self::Identity(Role::Diversion),
             b'e' if short => Self::ContentEncoding,
             b'f' if short || is(b"From") => Self::Identity(Role::From),
@@ -358,6 +365,7 @@ impl<'a> Message<'a> {
             via: b"",
             content_type: b"",
             content_encoding: b"",
+            transfer_encoding: b"",
             body: b"",
             identities_dropped: false,
             identities: SmallVec::new(),
@@ -393,6 +401,7 @@ impl<'a> Message<'a> {
             Header::Via if self.via.is_empty() => self.via = value,
             Header::ContentType => self.content_type = value,
             Header::ContentEncoding => self.content_encoding = value,
+            Header::TransferEncoding => self.transfer_encoding = value,
             Header::ContentLength => *length = number(value),
             Header::Identity(role) => {
                 match role {
@@ -410,6 +419,20 @@ impl<'a> Message<'a> {
             }
             Header::CallId | Header::Via => {}
         }
+    }
+
+    /// Whether its body may hold digits dialled within the call: INFO, unless its type says that it holds something else,
+    /// and key press reports (RFC 4730). What a sender calls its digits is its own choice, so the types are those that
+    /// are known to be something else.
+    pub(crate) fn may_hold_digits(&self) -> bool {
+        let kpml = self.cseq.method == Method::Notify && {
+            let kind: &[u8] = b"application/kpml-response";
+            self.content_type.windows(kind.len()).any(|w| w.eq_ignore_ascii_case(kind))
+        };
+        let info = self.cseq.method == Method::Info
+            && !is_type(self.content_type, b"application/media_control+xml")
+            && !is_type(self.content_type, b"application/sdp");
+        !self.body.is_empty() && (info || kpml)
     }
 
     /// Method of a request, or of the request that a response answers.
@@ -439,7 +462,7 @@ impl<'a> Message<'a> {
     /// Gives every identity with where it stood: the bare addr-spec, with its URI parameters.
     pub(crate) fn parties(&self, emit: &mut dyn FnMut(Role, &str)) {
         if let Start::Request { uri, .. } = self.start {
-            emit(Role::RequestUri, &text(uri));
+            emit_uri(Role::RequestUri, uri, emit);
         }
         for (role, value) in &self.identities {
             match role {
@@ -450,20 +473,40 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Gives each body: the body itself, or the parts of a multipart body, with its content type. A body in a content
-    /// encoding such as gzip isn't given.
-    pub(crate) fn bodies(&self, mut emit: impl FnMut(&'a [u8], &'a [u8])) {
-        let plain =
-            self.content_encoding.is_empty() || self.content_encoding.eq_ignore_ascii_case(b"identity");
-        if plain && !self.body.is_empty() {
-            body::parts(self.content_type, self.body, &mut emit);
+    /// Gives each body with its content type: the body itself, or the parts of a multipart body, content and transfer
+    /// encodings undone. False when one of them could not be.
+    pub(crate) fn bodies(&self, mut emit: impl FnMut(&[u8], &[u8])) -> bool {
+        if self.body.is_empty() {
+            return true;
+        }
+        let Some(whole) = mime::content(self.content_encoding, self.body) else { return false };
+        let mut is_whole = true;
+        body::parts(self.leaf(&whole), &mut |leaf| {
+            let octets = mime::transfer(leaf.transfer_encoding, leaf.octets);
+            match mime::content(leaf.content_encoding, &octets) {
+                Some(octets) => emit(leaf.content_type, &octets),
+                None => is_whole = false,
+            }
+        });
+        is_whole
+    }
+
+    fn leaf<'b>(&self, octets: &'b [u8]) -> body::Leaf<'b>
+    where
+        'a: 'b,
+    {
+        body::Leaf {
+            content_type: self.content_type,
+            transfer_encoding: self.transfer_encoding,
+            content_encoding: b"",
+            octets,
         }
     }
 }
 
 fn emit_uri(role: Role, uri: &[u8], emit: &mut dyn FnMut(Role, &str)) {
     if !uri.is_empty() {
-        emit(role, &text(uri));
+        emit(role, &text(&address::without_post_dial(uri)));
     }
 }
 
@@ -483,3 +526,5 @@ pub(crate) fn is_type(content_type: &[u8], wanted: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod torture;

@@ -1,9 +1,12 @@
 //! SMPP 3.4 and 5.0: framing of a stream, and the operations that carry a message.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use super::Framing;
-use super::gsm7::Shifts;
+use super::gsm7::{self, Shifts};
+use super::receipt::{Receipt, State};
 use super::sms::{self, Address, Alphabet, Coding, Direction, Part, UserData};
 
 /// SMPP 3.4, 3.2: command length, identifier, status, sequence number.
@@ -59,6 +62,8 @@ mod tag {
 struct Header {
     length: usize,
     command: u32,
+    status: u32,
+    sequence: u32,
 }
 
 /// A header that a real peer could have sent; `None` for anything else. Random octets pass once in some 2^70.
@@ -100,13 +105,13 @@ fn header(octets: &[u8]) -> Option<Header> {
     let is_sequence = sequence < RESPONSE && (sequence > 0 || request == 0);
     let length = length as usize;
     ((least..=MAX_PDU).contains(&length) && is_known && is_exact && is_status && is_sequence)
-        .then_some(Header { length, command })
+        .then_some(Header { length, command, status, sequence })
 }
 
 /// Whether a stream whose first octets these are is SMPP. Its port says nothing, so the octets must say all: a whole
 /// plausible header, and a body of the shape that the command has, as far as it has come.
 pub(crate) fn looks_like_smpp(octets: &[u8]) -> bool {
-    let Some(Header { length, command }) = header(octets) else { return false };
+    let Some(Header { length, command, .. }) = header(octets) else { return false };
     let Some(body) = octets.get(HEADER..length) else {
         // The header has already excluded everything but one stream in 2^70.
         return true;
@@ -159,20 +164,45 @@ pub(crate) struct Operation<'a> {
     /// One, except for `submit_multi`; none for a distribution list, whose members only the centre knows.
     pub(crate) recipients: SmallVec<[Address<'a>; 1]>,
     pub(crate) data: UserData<'a>,
+    pub(crate) sequence: u32,
     /// A delivery receipt or an acknowledgement: it tells of a message and is none.
+    pub(crate) receipt: Option<Receipt>,
+    /// Whether the centre says that it is one. Without that it only reads like one, and is one if it names a message.
     pub(crate) is_receipt: bool,
 }
 
 /// Whether the PDU is an operation that carries a message, whatever state its body is in.
 pub(crate) fn carries_message(pdu: &[u8]) -> bool {
-    use command::{DATA_SM, DELIVER_SM, SUBMIT_MULTI, SUBMIT_SM};
-    header(pdu).is_some_and(|h| matches!(h.command, SUBMIT_SM | DELIVER_SM | DATA_SM | SUBMIT_MULTI))
+    use command::{BROADCAST_SM, DATA_SM, DELIVER_SM, REPLACE_SM, SUBMIT_MULTI, SUBMIT_SM};
+    header(pdu).is_some_and(|h| {
+        matches!(h.command, SUBMIT_SM | DELIVER_SM | DATA_SM | SUBMIT_MULTI | REPLACE_SM | BROADCAST_SM)
+    })
 }
 
 /// Reads one framed PDU. `None` for every operation that carries no message, and for what is damaged.
 pub(crate) fn read(pdu: &[u8]) -> Option<Operation<'_>> {
-    let Header { length, command } = header(pdu)?;
-    operation(command, pdu.get(HEADER..length)?)
+    let Header { length, command, sequence, .. } = header(pdu)?;
+    Some(Operation { sequence, ..operation(command, pdu.get(HEADER..length)?)? })
+}
+
+/// The name that a centre gives to a message, in its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Response<'a> {
+    pub(crate) sequence: u32,
+    pub(crate) message_id: &'a [u8],
+}
+
+/// Reads the answer to an operation that submits a message (SMPP 3.4, 4.4.2, 4.5.2 and 4.7.2).
+pub(crate) fn response(pdu: &[u8]) -> Option<Response<'_>> {
+    use command::{BROADCAST_SM, DATA_SM, SUBMIT_MULTI, SUBMIT_SM};
+    let Header { length, command, status, sequence } = header(pdu)?;
+    let is_answer = command & RESPONSE != 0
+        && matches!(command & !RESPONSE, SUBMIT_SM | SUBMIT_MULTI | DATA_SM | BROADCAST_SM);
+    if !is_answer || status != 0 {
+        return None;
+    }
+    let message_id = Reader(pdu.get(HEADER..length)?).text(MAX_ADDRESS)?;
+    (!message_id.is_empty()).then_some(Response { sequence, message_id })
 }
 
 fn operation(command: u32, body: &[u8]) -> Option<Operation<'_>> {
@@ -182,6 +212,11 @@ fn operation(command: u32, body: &[u8]) -> Option<Operation<'_>> {
 
     let is_data_sm = command == command::DATA_SM;
     let mut body = Reader(body);
+    match command {
+        command::REPLACE_SM => return replacement(body),
+        command::BROADCAST_SM => return broadcast(body),
+        _ => {}
+    }
     body.text(6)?; // service_type
     let originator = body.address()?;
     let mut recipients = SmallVec::new();
@@ -191,48 +226,127 @@ fn operation(command: u32, body: &[u8]) -> Option<Operation<'_>> {
         _ => return None,
     }
     let esm_class = body.octet()?;
-    let (coding, short_message) = if is_data_sm {
+    let (pid, coding, short_message) = if is_data_sm {
         let &[_registered, coding] = body.octets(2)?.first_chunk()?;
-        (coding, &[][..])
+        (0, coding, &[][..])
     } else {
-        body.octets(2)?; // protocol_id, priority_flag
+        let &[pid, _priority] = body.octets(2)?.first_chunk()?;
         body.text(17)?; // schedule_delivery_time
         body.text(17)?; // validity_period
         let &[_registered, _replace, coding, _canned, length] = body.octets(5)?.first_chunk()?;
-        (coding, body.octets(usize::from(length))?)
+        (pid, coding, body.octets(usize::from(length))?)
     };
     let optional = Optional::read(body.0);
     let octets = optional.payload.filter(|_| short_message.is_empty()).unwrap_or(short_message);
-    let mut data = sms::unpacked_user_data(octets, esm_class & UDHI != 0, alphabet(coding, octets));
-    data.part = data.part.or(optional.part());
-    if optional.is_for_program {
-        data.alphabet = Alphabet::Binary;
+    let has_header = esm_class & UDHI != 0;
+    let mut data = sms::unpacked_user_data(octets, has_header, pid, coding_of(coding, octets), optional.port);
+    if coding == 0
+        && !has_header
+        && let Some(septets) = packed(octets)
+    {
+        (data.alphabet, data.octets) = (Alphabet::Gsm7(Shifts::default()), Cow::Owned(septets));
     }
+    data.part = data.part.or(optional.part());
     // What a client submits is a message whatever it calls it; what a centre delivers may be its own report.
     let is_receipt = match command {
         command::DELIVER_SM | command::DATA_SM => esm_class & TYPE != 0 || optional.is_receipt,
         _ => false,
     };
+    let from_centre = matches!(command, command::DELIVER_SM | command::DATA_SM);
+    let receipt = from_centre.then(|| receipt(&optional, octets, is_receipt)).flatten();
     let direction = if command == command::DELIVER_SM { Direction::Deliver } else { Direction::Submit };
-    Some(Operation { direction, originator, recipients, data, is_receipt })
+    Some(Operation { direction, originator, recipients, data, sequence: 0, receipt, is_receipt })
+}
+
+/// `replace_sm` (SMPP 3.4, 4.10.1): new text for a message that was submitted. It names its sender and not its
+/// recipient, and no alphabet: that of the message which it replaces counts, and is taken for the default one.
+fn replacement(mut body: Reader<'_>) -> Option<Operation<'_>> {
+    body.text(MAX_ADDRESS)?; // message_id
+    let originator = body.address()?;
+    body.text(17)?; // schedule_delivery_time
+    body.text(17)?; // validity_period
+    let &[_registered, _canned, length] = body.octets(3)?.first_chunk()?;
+    let short_message = body.octets(usize::from(length))?;
+    // SMPP 5.0, 4.5.3.2 allows a message_payload here.
+    let optional = Optional::read(body.0);
+    let octets = optional.payload.filter(|_| short_message.is_empty()).unwrap_or(short_message);
+    let data = sms::unpacked_user_data(octets, false, 0, coding_of(0, octets), None);
+    Some(submission(originator, data))
+}
+
+/// `broadcast_sm` (SMPP 5.0, 4.4.1.1): to everybody in an area, so it has a sender and no recipient.
+fn broadcast(mut body: Reader<'_>) -> Option<Operation<'_>> {
+    body.text(6)?; // service_type
+    let originator = body.address()?;
+    body.text(MAX_ADDRESS)?; // message_id
+    body.octet()?; // priority_flag
+    body.text(17)?; // schedule_delivery_time
+    body.text(17)?; // validity_period
+    let &[_replace, coding, _canned] = body.octets(3)?.first_chunk()?;
+    let optional = Optional::read(body.0);
+    let octets = optional.payload?;
+    let data = sms::unpacked_user_data(octets, false, 0, coding_of(coding, octets), optional.port);
+    Some(submission(originator, data))
+}
+
+fn submission<'a>(originator: Address<'a>, data: UserData<'a>) -> Operation<'a> {
+    Operation {
+        direction: Direction::Submit,
+        originator,
+        recipients: SmallVec::new(),
+        data,
+        sequence: 0,
+        receipt: None,
+        is_receipt: false,
+    }
+}
+
+/// The receipt in a message of a centre: its parameters before its text, which each maker writes otherwise.
+fn receipt(optional: &Optional<'_>, octets: &[u8], is_receipt: bool) -> Option<Receipt> {
+    let text = Receipt::read(octets);
+    if !is_receipt {
+        return text;
+    }
+    let state = optional.state.map(State::of_smpp).or(text.as_ref().map(|t| t.state));
+    let id = optional.receipted.map(<[u8]>::to_vec).or(text.and_then(|t| t.id));
+    Some(Receipt { id, state: state.unwrap_or(State::Unknown) })
 }
 
 /// SMPP 3.4, 5.2.19. Zero is "the centre's default", which is the GSM alphabet unless the octets prove that it isn't.
-fn alphabet(coding: u8, octets: &[u8]) -> Alphabet {
-    match coding {
+fn coding_of(coding: u8, octets: &[u8]) -> Coding {
+    Coding::plain(match coding {
         0 if octets.is_ascii() => Alphabet::Gsm7(Shifts::default()),
         // A septet has no eighth bit: this centre's default is an 8-bit alphabet.
         0 | 1 | 3 => Alphabet::Latin1,
         6 => Alphabet::Other(encoding_rs::ISO_8859_5),
         7 => Alphabet::Other(encoding_rs::ISO_8859_8),
+        // An odd number of octets is no UTF-16: some send their receipts and notices in ASCII under this value.
+        8 if octets.len() % 2 == 1 && octets.is_ascii() => Alphabet::Latin1,
         8 => Alphabet::Utf16,
         10 => Alphabet::Other(encoding_rs::ISO_2022_JP),
         14 => Alphabet::Other(encoding_rs::EUC_KR),
         // Message waiting and message class, coded as in TS 23.038; centres hand other values of TP-DCS through too.
-        0x10..=0x1f | 0xc0..=0xff => Coding::of(coding).alphabet,
+        0x10..=0x1f | 0xc0..=0xff => return Coding::of(coding),
         // 2 and 4 are data; 5, 9 and 13 name Japanese sets in encodings that differ from centre to centre.
         _ => Alphabet::Binary,
+    })
+}
+
+/// The septets of a text that its sender has packed, as on the radio. The standard says one septet an octet and has no
+/// mark for this, so the octets must prove it: as Latin-1 they hold control characters, and unpacked they are words.
+fn packed(octets: &[u8]) -> Option<Vec<u8>> {
+    let is_control =
+        |o: &u8| matches!(o, 0x00..=0x09 | 0x0b | 0x0c | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f..=0x9f);
+    if octets.is_ascii() || !octets.iter().any(is_control) {
+        return None;
     }
+    let mut septets = gsm7::unpack(octets, 0, usize::MAX);
+    // Seven spare bits would read as `@`: they are zero, or CR by TS 23.038, 6.1.2.3.1.
+    if octets.len().is_multiple_of(7) && matches!(septets.last(), Some(0 | b'\r')) {
+        septets.pop();
+    }
+    let words = septets.iter().filter(|s| s.is_ascii_alphanumeric() || b" ,.!?'-\n".contains(s)).count();
+    (words * 10 >= septets.len() * 9).then_some(septets)
 }
 
 /// What matters of the optional parameters.
@@ -243,7 +357,9 @@ struct Optional<'a> {
     total: Option<u8>,
     sequence: Option<u8>,
     is_receipt: bool,
-    is_for_program: bool,
+    receipted: Option<&'a [u8]>,
+    state: Option<u8>,
+    port: Option<u16>,
 }
 
 impl<'a> Optional<'a> {
@@ -261,8 +377,17 @@ impl<'a> Optional<'a> {
                 }
                 (tag::SAR_TOTAL_SEGMENTS, &[total]) => optional.total = Some(total),
                 (tag::SAR_SEGMENT_SEQNUM, &[sequence]) => optional.sequence = Some(sequence),
-                (tag::RECEIPTED_MESSAGE_ID | tag::MESSAGE_STATE, _) => optional.is_receipt = true,
-                (tag::DESTINATION_PORT, _) => optional.is_for_program = true,
+                (tag::RECEIPTED_MESSAGE_ID, id) => {
+                    optional.is_receipt = true;
+                    optional.receipted = Some(id.strip_suffix(b"\0").unwrap_or(id));
+                }
+                (tag::MESSAGE_STATE, &[state]) => {
+                    optional.is_receipt = true;
+                    optional.state = Some(state);
+                }
+                (tag::DESTINATION_PORT, &[high, low]) => {
+                    optional.port = Some(u16::from_be_bytes([high, low]));
+                }
                 _ => {}
             }
             octets = rest;
@@ -364,7 +489,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn submit() {
+    fn p44_submit() {
         let pdu = plain(b"Hi \0 \x1be");
         let read = read(&pdu).expect("submit_sm");
         assert_eq!((read.direction, read.is_receipt), (Direction::Submit, false));
@@ -374,12 +499,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn alphabets() {
+    fn p44_alphabets() {
         for (coding, octets, expected) in [
             (0, &b"caf\xe9"[..], Some("café")),
             (1, b"a@", Some("a@")),
             (3, b"\xe9", Some("é")),
             (8, b"\xd8\x3d\xde\x00", Some("😀")),
+            // ASCII under the wrong value, which only an odd number of octets proves.
+            (8, b"id:", Some("id:")),
             (6, b"\xb4\xd0", Some("Да")),
             (2, b"abc", None),
             (4, b"abc", None),
@@ -394,7 +521,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn payload_and_segments_in_optional_parameters() {
+    fn p44_payload_and_segments_in_optional_parameters() {
         let optional = b"\x04\x24\0\x02Hi\x02\x0c\0\x02\x01\x02\x02\x0e\0\x01\x03\x02\x0f\0\x01\x02";
         let pdu = sm(command::SUBMIT_SM, &Sm { esm_class: 0, coding: 1, text: b"", optional });
         assert_eq!(text(&pdu).as_deref(), Some("Hi"));
@@ -413,7 +540,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn receipts_are_no_messages() {
+    fn p45_receipts_are_no_messages() {
         for (esm_class, optional) in
             [(4, &b""[..]), (8, b""), (0x10, b""), (0x20, b""), (0, b"\x04\x27\0\x01\x02")]
         {
@@ -426,7 +553,47 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn framing() {
+    fn p40_p44_packed_septets_are_told_by_what_they_hold() {
+        for (octets, expected) in [
+            (&b"\xe8\x32\x9b\xfd\x46\x97\xd9\xec\x37"[..], "hellohello"),
+            // Seven spare bits, empty or filled with CR.
+            (b"\xe7\xf7\x9b\x4c\x0e\xe7\x01", "goodday"),
+            (b"\xe7\xf7\x9b\x4c\x0e\xe7\x1b", "goodday"),
+            (b"d\xe9j\xe0 vu", "d\u{e9}j\u{e0} vu"),
+        ] {
+            assert_eq!(text(&plain(octets)).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn p44_replace_and_broadcast() {
+        let replace = pdu(command::REPLACE_SM, b"77\0\x01\x01447700900123\0\0\0\0\0\x02Hi");
+        let operation = read(&replace).expect("replace_sm");
+        assert_eq!((text(&replace).as_deref(), operation.recipients.len()), (Some("Hi"), 0));
+        assert_eq!(operation.originator.text(), "+447700900123");
+        let body = b"\0\x01\x01447700900123\0\0\0\0\0\0\x08\0\x04\x24\0\x04\0H\0i\x06\x06\0\x01\x01";
+        let broadcast = pdu(command::BROADCAST_SM, body);
+        assert_eq!(text(&broadcast).as_deref(), Some("Hi"));
+        assert!(carries_message(&broadcast) && carries_message(&replace));
+        assert_eq!(read(&pdu(command::BROADCAST_SM, &body[..30])), None);
+    }
+
+    #[test]
+    fn p45_answers_name_the_message() {
+        let answer = pdu(RESPONSE | command::SUBMIT_SM, b"0406\0");
+        assert_eq!(response(&answer), Some(Response { sequence: 7, message_id: b"0406" }));
+        for other in [
+            pdu(RESPONSE | command::DELIVER_SM, b"1\0"),
+            pdu(RESPONSE | command::SUBMIT_SM, b"\0"),
+            pdu(RESPONSE | command::SUBMIT_SM, b"1"),
+            pdu(command::SUBMIT_SM, b"1\0"),
+        ] {
+            assert_eq!(response(&other), None);
+        }
+    }
+
+    #[test]
+    fn p44_framing() {
         let one = plain(b"Hi");
         let keep_alive = pdu(command::ENQUIRE_LINK, b"");
         let stream = [&one[..], &keep_alive].concat();
@@ -466,8 +633,8 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn never_panics(octets: Vec<u8>) {
-            let _ = (frame(&octets), looks_like_smpp(&octets), text(&octets));
-            for command in [command::SUBMIT_SM, command::DELIVER_SM, command::DATA_SM, command::SUBMIT_MULTI] {
+            let _ = (frame(&octets), looks_like_smpp(&octets), text(&octets), response(&octets));
+            for command in [command::SUBMIT_SM, command::DELIVER_SM, command::DATA_SM, command::SUBMIT_MULTI, command::REPLACE_SM, command::BROADCAST_SM] {
                 let _ = text(&pdu(command, &octets));
             }
         }

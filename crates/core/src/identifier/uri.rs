@@ -333,7 +333,10 @@ fn push_unescaped(user: &str, out: &mut String) {
         octets.extend_from_slice(plain);
         let mut unescaped = Unescaped(tail);
         let octet = unescaped.next().unwrap_or(b'%');
-        if matches!(octet, b'@' | b':' | b';' | b'?' | b'%' | 0..=b' ' | 0x7f) {
+        if tail.len() - unescaped.0.len() == 1 {
+            // No escape, and none may come of it: `%0%61` would become `%0a`.
+            octets.extend(b"%25");
+        } else if matches!(octet, b'@' | b':' | b';' | b'?' | b'%' | 0..=b' ' | 0x7f) {
             octets.extend(tail[..tail.len() - unescaped.0.len()].iter().map(u8::to_ascii_uppercase));
         } else {
             octets.push(octet);
@@ -371,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_number() {
+    fn p23_spellings_of_one_number() {
         for uri in [
             "+33612345678",
             "0033612345678",
@@ -431,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn near_misses_are_somebody_else() {
+    fn p23_p24_near_misses_are_somebody_else() {
         for uri in [
             "612345678",
             "33612345678",
@@ -461,6 +464,16 @@ mod tests {
             "sip:%252B33612345678@op.example",
             "+33612345678@op.example",
             "mailto:+33612345678@op.example",
+            "tel:+33612345678.5",
+            "tel:+44612345678",
+            "tel:+3312345678",
+            "tel:+33612345687",
+            "tel:0612345678;phone-context=+49",
+            "sip:0633612345678@op.example",
+            "sip:+33612345678*1@op.example",
+            "sip:5678@op.example",
+            "sip:345678@op.example;user=phone",
+            "sip:alice@op.example;phone=+33612345678",
             "",
             "sip:",
             "tel:",

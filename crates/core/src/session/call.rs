@@ -4,7 +4,11 @@
 //! identity may come late, and a task may be admitted in mid-call. What is kept of a call is bounded, and no payload is.
 
 mod call_id;
+mod circuits;
+mod course;
 mod dialogs;
+mod hold;
+mod legs;
 mod media;
 mod reading;
 mod state;
@@ -18,19 +22,23 @@ use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
 use self::call_id::CallId;
+pub(crate) use self::circuits::{Circuits, Leg, Signalling};
 use self::dialogs::Dialogs;
+use self::hold::Holding;
+use self::legs::{Key, Keys, Legs};
 use self::media::{Described, Media};
 pub(crate) use self::state::CallState;
 use self::state::{Event, transition};
 pub(crate) use self::stream::Stream;
-use self::table::{CallRef, Table};
+use self::table::{CallRef, List, Table};
 use super::{Change, Observer};
 use crate::counters::Counter;
 use crate::decode::sip::{self, Method};
 use crate::decode::{rtcp, rtp};
 use crate::matching::Selection;
 use crate::packet::{Endpoint, Seen, Time, Transport};
-use crate::product::{EndReason, Party, Role, Side};
+use crate::product::{Course, EndReason, Link, LinkRule, Party, Role, Side, TaskId};
+use crate::redact::Pii;
 
 /// How long a call that has ended is kept for what comes late: BYE is retransmitted for up to 32 s (RFC 3261, 17.1.2),
 /// but its first answer and the last RTP packets come within a second or two; ten leaves room for a slow path.
@@ -63,6 +71,12 @@ const MAX_PARTIES: usize = 64;
 /// forged SSRC would make as many as there are packets.
 const MAX_STREAMS: usize = 64;
 
+/// Most links told of a call: a conversation over five switches has fifteen by several rules.
+const MAX_LINKS: usize = 16;
+
+/// Most matches that a call takes over from its legs.
+const MAX_FOLLOWED: usize = 16;
+
 /// One call: an INVITE dialog set with one Call-ID.
 ///
 /// Its layout is that of the text below: what each message needs comes first and close together, as most of what a
@@ -76,6 +90,8 @@ pub(crate) struct Call {
     /// Transports that carried signalling.
     pub(crate) udp: bool,
     pub(crate) tcp: bool,
+    /// Whose call it is: a circuit's has a name made of the circuit and the time for its Call-ID.
+    pub(crate) signalling: Signalling,
     /// First 2xx to INVITE, else the last final response to it.
     pub(crate) final_status: Option<u16>,
     /// Tasks that select this call. Owned by the matcher.
@@ -95,6 +111,17 @@ pub(crate) struct Call {
     /// Media streams in order of first packet (bounded).
     pub(crate) streams: Vec<Stream>,
     described: Described,
+    /// Which tasks there were when the matcher looked at `parties`.
+    pub(crate) checked_under: u32,
+    /// Sides whose REFER was accepted, here or on a leg of the same conversation: they mean to leave.
+    pub(crate) referred: [bool; 2],
+    /// Tasks whose target has left the call: they don't select it again.
+    pub(crate) left: SmallVec<[TaskId; 1]>,
+    /// What headers and descriptions say of its course; nothing for most calls.
+    pub(crate) course: Option<Box<Course>>,
+    /// Tasks that select a leg of the same conversation, and with it this call.
+    pub(crate) followed: SmallVec<[Followed; 1]>,
+    ways: Ways,
 }
 
 /// What following a call takes and nobody else needs.
@@ -115,6 +142,26 @@ struct Inner {
     last_sdp: [u64; 2],
 }
 
+/// How the call is joined to others, and what of it is uncertain: little of it is looked at with each message.
+#[derive(Default)]
+struct Ways {
+    /// What of the call was beyond a limit, or isn't certain.
+    limits: Limits,
+    /// That of the call which had this Call-ID before: its retransmissions say nothing of this one.
+    predecessor: Option<u64>,
+    holding: Holding,
+    /// Side that each of `parties` stands for, where that is known.
+    sides: SmallVec<[Option<Side>; 16]>,
+    /// The identity that the network last gave to each side: an index into `parties`.
+    asserted: [Option<u8>; 2],
+    /// By what this call is joined to others.
+    keys: Keys,
+    /// The calls that `course.links` names, as long as they are in the table.
+    linked: SmallVec<[(CallRef, LinkRule); 1]>,
+    /// `CSeq` and sender of a REFER that wasn't answered yet.
+    refer: Option<(u32, Side)>,
+}
+
 impl Call {
     /// A call that begins with a message from `src` to `dst`.
     pub(crate) fn new(call_id: &[u8], start: Time, src: Endpoint, dst: Endpoint) -> Self {
@@ -124,6 +171,7 @@ impl Call {
             end_reason: None,
             udp: false,
             tcp: false,
+            signalling: Signalling::Sip,
             final_status: None,
             selection: Selection::new(),
             checked: 0,
@@ -146,6 +194,25 @@ impl Call {
             dst,
             streams: Vec::new(),
             described: Described::default(),
+            checked_under: 0,
+            referred: [false; 2],
+            left: SmallVec::new(),
+            course: None,
+            followed: SmallVec::new(),
+            ways: Ways::default(),
+        }
+    }
+
+    /// Which list of the table the call stands in.
+    fn list(&self) -> List {
+        if !self.selection.is_empty() {
+            List::Selected
+        } else if self.inner.last_media.is_some() {
+            List::Live
+        } else if self.answer.is_some() {
+            List::Quiet
+        } else {
+            List::Setup
         }
     }
 
@@ -159,12 +226,21 @@ impl Call {
             CallState::Answered if inner.last_media.is_some() && !self.described.on_hold() => {
                 alive.plus_seconds(MEDIA_SILENCE)
             }
-            CallState::Answered => alive.plus_seconds(ABSOLUTE),
+            // RFC 4028, 10: without a refresh the session is over when its time is, and the BYE comes a little before.
+            CallState::Answered => {
+                let timer = self.course.as_ref().and_then(|c| c.session_expires).map(i64::from);
+                alive.plus_seconds(timer.map_or(ABSOLUTE, |s| (s + BRANCHES).min(ABSOLUTE)))
+            }
             CallState::Failed if inner.dialogs.branches_out() => inner.since.plus_seconds(BRANCHES),
             // From the last sign of life on: a CANCEL that nobody answers is repeated for 32 s (RFC 3261, 9.1), and a BYE
             // that somebody forged ends no talk.
             CallState::Failed | CallState::Ended => alive.plus_seconds(LINGER),
         }
+    }
+
+    /// Whether it has ended, as far as is known.
+    const fn is_over(&self) -> bool {
+        matches!(self.state, CallState::Failed | CallState::Ended)
     }
 
     /// Sets how the call ended, unless signalling said so.
@@ -212,17 +288,71 @@ impl Call {
         change
     }
 
-    /// Keeps an identity. In a dialog, roles turn with the side that sends; there only new URIs count.
-    fn add_party(&mut self, role: Role, uri: &str, in_dialog: bool) -> Result<(), TooMany> {
-        if self.parties.iter().any(|p| (in_dialog || p.role == role) && *p.uri.0 == *uri) {
-            return Ok(());
+    /// Keeps an identity, and says where. In a dialog, roles turn with the side that sends; there only new URIs count.
+    fn add_party(
+        &mut self,
+        role: Role,
+        uri: &str,
+        in_dialog: bool,
+        side: Option<Side>,
+    ) -> Result<usize, TooMany> {
+        let same = |p: &Party| (in_dialog || p.role == role) && *p.uri.0 == *uri;
+        if let Some(known) = self.parties.iter().position(same) {
+            return Ok(known);
         }
         if self.parties.len() == MAX_PARTIES {
             return Err(TooMany);
         }
         self.parties.push(Party { role, uri: Box::<str>::from(uri).into() });
-        Ok(())
+        self.ways.sides.push(side);
+        Ok(self.parties.len() - 1)
     }
+
+    /// What of it was beyond a limit, or isn't certain.
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.ways.limits
+    }
+
+    /// The course of the call, to be added to.
+    fn course(&mut self) -> &mut Course {
+        self.course.get_or_insert_default()
+    }
+
+    /// Side that an identity stands for; `None` for those who aren't in the call, such as who diverted it.
+    pub(crate) fn side_of(&self, party: usize) -> Option<Side> {
+        self.ways.sides.get(party).copied().flatten()
+    }
+
+    /// What the network last said that a side is.
+    pub(crate) fn asserted(&self, side: Side) -> Option<Pii<Box<str>>> {
+        let at = self.ways.asserted.get(side as usize).copied().flatten()?;
+        self.parties.get(usize::from(at)).map(|p| p.uri.clone())
+    }
+}
+
+/// A task that selects a leg of the same conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Followed {
+    pub(crate) task: TaskId,
+    /// What it was selected by there.
+    pub(crate) role: Option<Role>,
+    pub(crate) target: Option<u16>,
+    /// That leg is still up; once it isn't, nothing says that the target is still in this one.
+    pub(crate) up: bool,
+    leg: CallRef,
+}
+
+/// What of a call was beyond a limit, or isn't certain: each says that a recording may not be whole.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Limits {
+    /// RTP packets of streams beyond [`MAX_STREAMS`].
+    pub(crate) streams_dropped: u64,
+    /// Media addresses beyond the limits of `media.rs`.
+    pub(crate) addresses_dropped: u64,
+    /// Identities beyond [`MAX_PARTIES`].
+    pub(crate) identities_dropped: u64,
+    /// Another live call announced a media address of this one: some of its packets may have gone to the other.
+    pub(crate) contested: bool,
 }
 
 /// A limit was met; the caller counts it.
@@ -232,6 +362,9 @@ struct TooMany;
 pub(crate) struct Calls {
     table: Table,
     media: Media,
+    legs: Legs,
+    /// The header that the site joins legs by.
+    leg_header: Option<Box<str>>,
     hasher: DefaultHashBuilder,
     /// The capture's time. Signs of life are counted by it where an agent reports a message of long ago: deadlines lie
     /// in the capture's time, and a call that is being replayed is alive.
@@ -247,9 +380,16 @@ impl Calls {
         Self {
             table: Table::new(limit),
             media: Media::default(),
+            legs: Legs::default(),
+            leg_header: None,
             hasher: DefaultHashBuilder::default(),
             now: Time::default(),
         }
+    }
+
+    /// Sets the header that the site's own switches keep the same on all legs of a conversation.
+    pub(crate) fn set_leg_header(&mut self, name: Option<Box<str>>) {
+        self.leg_header = name;
     }
 
     /// A SIP message. Those that belong to no call change nothing and are told to nobody.
@@ -259,58 +399,207 @@ impl Calls {
         if matches!(method, Method::Register | Method::Publish) {
             return;
         }
-        let mut begun = false;
-        let at = match self.table.find(message.call_id) {
+        let invite = method == Method::Invite && message.status().is_none();
+        let initial = invite && message.to_tag.is_empty();
+        let from = self.hasher.hash_one(message.from_tag);
+        let mut found = self.table.find(message.call_id);
+        let mut predecessor = None;
+        // RFC 3261, 8.1.1.4 wants a new Call-ID for each call, but some senders use theirs again. The call that has ended
+        // stays for its late media, without its name.
+        if let Some(at) = found.filter(|_| initial)
+            && let Some(ended) = self.table.get(at).filter(|call| call.state == CallState::Ended)
+            && !ended.inner.dialogs.knows(self.hasher.hash_one(message.branch()))
+        {
+            predecessor = Some(ended.inner.caller_tag).filter(|tag| *tag != from);
+            self.table.detach(at);
+            found = None;
+        }
+        let begun = found.is_none();
+        let at = match found {
             Some(at) => at,
-            None if method == Method::Invite && message.status().is_none() => {
-                begun = true;
-                self.begin(message.call_id, seen, out)
-            }
+            None if invite => self.begin(message.call_id, seen, out),
             None => return,
         };
         let Some(call) = self.table.get_mut(at) else { return };
+        if begun {
+            call.ways.predecessor = predecessor;
+        } else if call
+            .ways
+            .predecessor
+            .is_some_and(|old| old == from || old == self.hasher.hash_one(message.to_tag))
+        {
+            return;
+        }
         let inner = &mut call.inner;
         let alive = seen.ts.max(self.now);
         inner.last_signal = inner.last_signal.max(alive);
         match seen.transport {
             Transport::Udp => call.udp = true,
             Transport::Tcp => call.tcp = true,
+            // No framing of SIP over these is read.
+            Transport::Sctp | Transport::Mtp => {}
         }
 
-        let initial = method == Method::Invite && message.status().is_none() && message.to_tag.is_empty();
-        let from = self.hasher.hash_one(message.from_tag);
         if begun || (initial && call.answer.is_none()) {
             call.inner.caller_tag = from;
         }
         let event = reading::event(&self.hasher, call, message, from);
+        let before = call.is_over();
         let mut change = event.map_or(Change::Nothing, |event| call.apply(event, seen.ts));
+        if call.is_over() != before {
+            self.media.retire(at, &call.described, !before);
+        }
         if begun {
             change = Change::Begin;
         }
 
-        let dropped = reading::parties(call, message, initial || begun);
+        // What a request says of its sender's side, a response says of the other.
+        let by_caller = (from == call.inner.caller_tag) == message.status().is_none();
+        let side = if by_caller { Side::Caller } else { Side::Callee };
+        let dropped = reading::parties(call, message, initial || begun, side);
         if dropped > 0 {
             out.count(Counter::IdentitiesDropped, dropped);
+            call.ways.limits.identities_dropped += dropped;
+        }
+        reading::branch(call, message, seen.ts);
+        let turned = reading::refer(call, message, side);
+
+        let dropped = reading::isup(call, message);
+        if dropped > 0 {
+            out.count(Counter::IdentitiesDropped, dropped);
+            call.ways.limits.identities_dropped += dropped;
         }
 
-        let moved = if message.body.is_empty() {
-            false
+        let description = if message.body.is_empty() {
+            reading::Description::default()
         } else {
-            // What a request says of its sender's side, a response says of the other.
-            let by_caller = (from == call.inner.caller_tag) == message.status().is_none();
-            let side = if by_caller { Side::Caller } else { Side::Callee };
-            reading::describe(&mut self.media, &self.hasher, at, call, message, side, out)
+            reading::describe(&mut self.media, &self.hasher, at, call, message, (side, seen.ts), out)
         };
-        if change == Change::Nothing && moved {
+        reading::settle(call, message, side, seen.ts);
+        if change == Change::Nothing && description.moved {
             change = Change::Media;
         }
-
+        let mut found = course::Found::default();
+        if course::is_telling(message) {
+            let how = course::Reading {
+                hasher: &self.hasher,
+                side,
+                initial: initial || begun,
+                ts: seen.ts,
+                leg_header: self.leg_header.as_deref().map(str::as_bytes),
+            };
+            found = course::read(call, message, &how);
+        }
+        found.keys.extend(description.origin.map(|value| Key { rule: LinkRule::Origin, value }));
+        self.link(at, found, &description.sharing, out);
+        if let Some(side) = turned {
+            self.tell_legs_of_refer(at, side);
+        }
+        let Some(call) = self.table.get_mut(at) else { return };
         out.signal(call, change, message, seen);
-        let deadline = call.deadline();
-        if change == Change::Answer {
-            self.table.establish(at);
+        let (deadline, list) = (call.deadline(), call.list());
+        if list == List::Selected {
+            self.media.prefer(at, &mut call.described);
+        }
+        let shares = !call.ways.linked.is_empty() && (list == List::Selected || call.is_over() != before);
+        self.table.file(at, list);
+        if shares {
+            self.share(at);
         }
         self.table.schedule(at, deadline);
+    }
+
+    /// Joins the call to its legs.
+    fn link(&mut self, at: CallRef, found: course::Found, sharing: &[CallRef], out: &mut impl Observer) {
+        if found.keys.is_empty() && found.named.is_empty() && sharing.is_empty() {
+            return;
+        }
+        let mut dropped = 0;
+        let mut others: SmallVec<[(CallRef, LinkRule); 4]> = SmallVec::new();
+        if let Some(call) = self.table.get_mut(at) {
+            for key in found.keys {
+                let sharing = self.legs.join(at, call.start, &mut call.ways.keys, key, &mut dropped);
+                others.extend(sharing.into_iter().map(|other| (other, key.rule)));
+            }
+        }
+        others.extend(found.named.iter().filter_map(|id| Some((self.table.find(id)?, LinkRule::Named))));
+        others.extend(sharing.iter().map(|other| (*other, LinkRule::Media)));
+        for (other, rule) in others.into_iter().filter(|(other, _)| *other != at) {
+            dropped += u64::from(!self.link_one(at, other, rule) || !self.link_one(other, at, rule));
+        }
+        if dropped > 0 {
+            out.count(Counter::LinksDropped, dropped);
+        }
+    }
+
+    /// Notes in one call that another is its leg. A stronger rule replaces a weaker one. False when it didn't fit.
+    fn link_one(&mut self, at: CallRef, other: CallRef, rule: LinkRule) -> bool {
+        let Some(name) = self.table.get(other).map(|o| o.call_id.clone()) else { return true };
+        let Some(call) = self.table.get_mut(at) else { return true };
+        // A Call-ID used again links a call to one of its own name, which tells nobody anything.
+        if call.call_id.octets() == name.octets() {
+            return true;
+        }
+        let link = Link { call: Pii(name.text().into()), rule };
+        let links = &mut call.course.get_or_insert_default().links;
+        if let Some(known) = links.iter_mut().find(|l| l.call == link.call) {
+            known.rule = known.rule.min(rule);
+        } else if links.len() < MAX_LINKS {
+            links.push(link);
+        } else {
+            call.course().dropped += 1;
+            return false;
+        }
+        let linked = &mut call.ways.linked;
+        match linked.iter().position(|(l, _)| *l == other) {
+            Some(known) => {
+                if let Some((_, known)) = linked.get_mut(known) {
+                    *known = (*known).min(rule);
+                }
+            }
+            None if linked.len() < MAX_LINKS => linked.push((other, rule)),
+            None => {}
+        }
+        true
+    }
+
+    /// Lets the legs that are the same conversation for certain be followed under the tasks that select this call, as
+    /// long as this call is up.
+    fn share(&mut self, at: CallRef) {
+        let Some(call) = self.table.get(at) else { return };
+        let up = !call.is_over();
+        let own: SmallVec<[Followed; 2]> = call
+            .selection
+            .iter()
+            .filter(|m| !m.is_followed())
+            .map(|m| Followed { task: m.task(), role: m.role(), target: m.target(), up, leg: at })
+            .collect();
+        for (leg, rule) in call.ways.linked.clone() {
+            let Some(other) = self.table.get_mut(leg).filter(|_| rule.follows_content()) else { continue };
+            for known in other.followed.iter_mut().filter(|f| f.leg == at) {
+                known.up = up && own.iter().any(|o| o.task == known.task);
+            }
+            for new in own.iter().filter(|_| up) {
+                let known = other.followed.iter().any(|f| f.leg == at && f.task == new.task);
+                if !known && other.followed.len() < MAX_FOLLOWED {
+                    other.followed.push(*new);
+                }
+            }
+        }
+    }
+
+    /// A side's REFER was accepted: on the other legs too, a change of identity now means that it has left.
+    fn tell_legs_of_refer(&mut self, at: CallRef, side: Side) {
+        let Some(call) = self.table.get_mut(at) else { return };
+        call.referred[side as usize] = true;
+        for (leg, rule) in call.ways.linked.clone() {
+            if rule <= LinkRule::Origin
+                && let Some(other) = self.table.get_mut(leg)
+            {
+                // Which side of another leg the sender's is isn't known.
+                other.referred = [true; 2];
+            }
+        }
     }
 
     /// Makes a call, and room for it.
@@ -333,17 +622,18 @@ impl Calls {
             return self.rtcp(seen, out);
         }
         let Some(packet) = rtp::Packet::parse(seen.payload) else { return false };
-        let (binding, to_owner) = match self.media.rtp(seen.dst) {
-            Some(binding) => (binding, true),
-            None => match self.media.rtp(seen.src) {
-                Some(binding) => (binding, false),
-                None => return false,
-            },
-        };
+        let Some((binding, to_owner)) = self.media.rtp(seen.src, seen.dst) else { return false };
         let Some(call) = self.table.get_mut(binding.call) else { return false };
+        call.ways.limits.contested |= binding.contested;
         let Some(owner) = call.described.side(binding) else { return false };
         // A packet to the address that the caller gave was sent by the callee.
         let side = if to_owner { owner.other() } else { owner };
+        if call.answer.is_none()
+            && let Some(branch) = self.media.branch(binding.call, &call.described, seen)
+            && let Some(branch) = call.course.as_mut().and_then(|c| c.branches.get_mut(usize::from(branch)))
+        {
+            branch.early_media.get_or_insert(seen.ts);
+        }
         call.inner.last_media = call.inner.last_media.max(Some(seen.ts.max(self.now)));
 
         let same = |s: &Stream| s.ssrc == packet.ssrc && s.src == seen.src && s.dst == seen.dst;
@@ -357,11 +647,15 @@ impl Calls {
             Some(index) => index,
             None if call.streams.len() == MAX_STREAMS => {
                 out.count(Counter::StreamsDropped, 1);
+                call.ways.limits.streams_dropped += 1;
                 return true;
             }
             None => {
                 let (encoding, clock) = self.media.payload(&call.described, binding, packet.payload_type);
-                call.streams.push(Stream::new(seen, side, &packet, encoding, clock));
+                let branch = self.media.branch(binding.call, &call.described, seen);
+                let mut stream = Stream::new(seen, side, &packet, encoding, clock);
+                stream.branch = branch;
+                call.streams.push(stream);
                 call.streams.len() - 1
             }
         };
@@ -373,8 +667,11 @@ impl Calls {
                 stream.payload_type = packet.payload_type;
             }
             stream.packet(&packet, seen.ts);
+            stream.digits = media::is_digits(&call.described, binding, &stream.encoding, &packet);
         }
         out.rtp(call, index, &packet, seen);
+        let list = call.list();
+        self.table.file(binding.call, list);
         true
     }
 
@@ -415,11 +712,21 @@ impl Calls {
 
     fn close(&mut self, at: CallRef, otherwise: EndReason, now: Time, out: &mut impl Observer) {
         let Some(mut call) = self.table.remove(at) else { return };
+        call.ways.limits.contested |= self.media.contested(at, &call.described);
+        self.legs.release(at, &call.ways.keys);
+        for (leg, _) in &call.ways.linked {
+            if let Some(other) = self.table.get_mut(*leg) {
+                other.followed.iter_mut().filter(|f| f.leg == at).for_each(|f| f.up = false);
+                other.ways.linked.retain(|(l, _)| *l != at);
+            }
+        }
         self.media.release(at, &call.described);
         call.conclude(otherwise);
         out.call_closed(&mut call, now);
     }
 }
 
+#[cfg(test)]
+mod course_tests;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,12 @@ use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
 use super::hep::Trust;
+use super::ss7::Ss7;
 use super::{Observer, Shared};
 use crate::counters::Counter;
 use crate::decode::ip::{Ip, protocol};
 use crate::decode::link::{self, Network};
-use crate::decode::{ip, transport, tunnel};
+use crate::decode::{ip, sctp, transport, tunnel};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
 /// Tunnels within tunnels. Real networks nest two or three deep; a packet that nests deeper is an attack.
@@ -25,6 +26,7 @@ pub(crate) struct Sessions {
     lookups: Lookups,
     pub(super) shared: Shared,
     pub(super) agents: Trust,
+    ss7: Ss7,
     clock: Clock,
     /// When timers were looked at last.
     ticked: Option<Time>,
@@ -38,6 +40,7 @@ impl Sessions {
             lookups: Lookups::default(),
             shared: Shared::new(),
             agents: Trust::default(),
+            ss7: Ss7::default(),
             clock: Clock::default(),
             ticked: None,
         }
@@ -48,6 +51,11 @@ impl Sessions {
         self.shared.keys.read(log)
     }
 
+    /// Sets the header that the site's switches keep the same on all legs of a conversation.
+    pub(crate) fn set_leg_header(&mut self, name: Option<Box<str>>) {
+        self.shared.calls.set_leg_header(name);
+    }
+
     /// Takes one packet.
     pub(crate) fn handle(&mut self, packet: &Packet<'_>, out: &mut impl Observer) {
         out.count(Counter::PacketsIn, 1);
@@ -56,6 +64,9 @@ impl Sessions {
             out.count(Counter::PacketsCut, 1);
         }
         self.tick(packet.ts, out);
+        if self.ss7.link(packet, &mut self.shared, out) {
+            return;
+        }
         match link::network(packet.link, packet.data) {
             Network::Ip(octets) => self.network(octets, Some(packet), packet.ts, 0, out),
             Network::Other => out.count(Counter::NotIp, 1),
@@ -72,6 +83,7 @@ impl Sessions {
         self.lookups.finish(now, out);
         self.shared.messages.finish(now, out);
         self.shared.calls.finish(now, out);
+        self.shared.circuits.finish(now, out);
     }
 
     fn tick(&mut self, ts: Time, out: &mut impl Observer) {
@@ -87,6 +99,8 @@ impl Sessions {
         self.lookups.advance(now, out);
         self.shared.messages.advance(now, out);
         self.shared.calls.advance(now, out);
+        self.ss7.advance(now, out);
+        self.shared.circuits.advance(now, out);
     }
 
     /// An IP packet; `packet` while it stands whole and alone in a captured one.
@@ -140,6 +154,10 @@ impl Sessions {
                     packet: packet.copied(),
                     payload: udp.payload,
                 };
+                if udp.dport == sctp::UDP_PORT || udp.sport == sctp::UDP_PORT {
+                    self.ss7.sctp(&seen, &mut self.shared, out);
+                    return;
+                }
                 if self.hep(&seen, out) || self.datagram(&seen, out) {
                     return;
                 }
@@ -155,6 +173,18 @@ impl Sessions {
                 };
                 self.connections.segment(ip, &tcp, packet, ts, &mut self.shared, out);
                 self.relayed(out);
+            }
+            protocol::SCTP => {
+                let end = |ip| Endpoint { ip, port: 0 };
+                let seen = Seen {
+                    ts,
+                    src: end(ip.src),
+                    dst: end(ip.dst),
+                    transport: Transport::Sctp,
+                    packet: packet.copied(),
+                    payload: ip.payload,
+                };
+                self.ss7.sctp(&seen, &mut self.shared, out);
             }
             protocol::ESP => match ip::esp_null(ip.payload) {
                 Some((protocol, payload)) => {

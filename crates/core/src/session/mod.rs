@@ -15,6 +15,7 @@ pub(crate) mod mail;
 pub(crate) mod message;
 pub(crate) mod quic;
 mod sip_stream;
+mod ss7;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 pub(crate) mod web;
@@ -23,10 +24,12 @@ mod websocket;
 pub(crate) use demux::Sessions;
 
 use crate::counters::Counter;
-use crate::decode::{rtp, sip};
-use crate::matching::Selection;
+use crate::decode::receipt::State;
+use crate::decode::sms::Kind;
+use crate::decode::{isup, rtp, sip};
+use crate::matching::{Match, Selection};
 use crate::packet::{Endpoint, Seen, Time, Transport};
-use crate::product::{Party, Side};
+use crate::product::{Carrier, Party, Side};
 
 /// What changed in a call by one signalling message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +57,8 @@ pub(crate) enum TextVia {
     Ims,
     /// SMPP.
     Smpp,
+    /// MAP mo-ForwardSM and mt-ForwardSM (TS 29.002).
+    Map,
 }
 
 impl TextVia {
@@ -62,6 +67,7 @@ impl TextVia {
             Self::Sip => "sip",
             Self::Ims => "ims",
             Self::Smpp => "smpp",
+            Self::Map => "map",
         }
     }
 }
@@ -71,6 +77,8 @@ pub(crate) struct Text<'a> {
     pub(crate) via: TextVia,
     /// Identities: From/To/Request-URI/P-Asserted-Identity for SIP, Originator/Recipient for short messages.
     pub(crate) parties: &'a [Party],
+    /// What it is.
+    pub(crate) kind: Kind,
     /// `None` when the body is binary or of an unknown alphabet.
     pub(crate) text: Option<&'a str>,
     /// Parts that the message was sent in.
@@ -79,6 +87,15 @@ pub(crate) struct Text<'a> {
     pub(crate) partial: bool,
     /// When the first part was seen.
     pub(crate) start: Time,
+}
+
+/// A receipt of a text message that was told before.
+pub(crate) struct Receipt<'a> {
+    pub(crate) via: TextVia,
+    pub(crate) parties: &'a [Party],
+    pub(crate) state: State,
+    /// Who got the message: they get its receipt, and nobody else does.
+    pub(crate) selection: &'a [Box<Match>],
 }
 
 /// How a name was seen.
@@ -125,6 +142,10 @@ pub(crate) struct Flow {
 pub(crate) trait Observer {
     /// A signalling message of `call` was read and the call's facts brought up to date.
     fn signal(&mut self, call: &mut call::Call, change: Change, message: &sip::Message<'_>, seen: &Seen<'_>);
+    /// A message of a `call` on a circuit was read, as it came in `carrier`.
+    fn circuit(&mut self, _: &mut call::Call, _: Change, _carrier: Carrier, _: &Seen<'_>) {}
+    /// Any message of ISUP or BICC, of a known call or not.
+    fn isup(&mut self, _: &call::Leg, _: &isup::Message<'_>, _: &Seen<'_>) {}
     /// An RTP packet of `call`; `stream` is an index into `call.streams`, whose statistics already hold the packet.
     fn rtp(&mut self, call: &mut call::Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>);
     /// An RTCP packet of `call`, sent by `side`.
@@ -135,6 +156,12 @@ pub(crate) trait Observer {
     fn call_closed(&mut self, call: &mut call::Call, now: Time);
     /// A whole text message. `seen` is that of the part that completed it.
     fn text(&mut self, text: &Text<'_>, seen: &Seen<'_>);
+    /// The matches of the text that was told last, for its receipt.
+    fn take_selection(&mut self) -> Selection {
+        Selection::new()
+    }
+    /// A receipt of a text that was told.
+    fn receipt(&mut self, _: &Receipt<'_>, _: &Seen<'_>) {}
     /// A host name was seen in `flow`: as it stood on the wire, without final dot.
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
     /// An agent reports a message; `seen` is that message as the agent saw it.
@@ -160,6 +187,7 @@ pub(crate) trait Observer {
 /// The tables that datagrams and streams both feed.
 pub(crate) struct Shared {
     calls: call::Calls,
+    circuits: call::Circuits,
     messages: message::Messages,
     /// HEP packets of TCP streams that are still to be read: those of the segment at hand.
     relayed: Vec<hep::Relayed>,
@@ -171,6 +199,7 @@ impl Shared {
     fn new() -> Self {
         Self {
             calls: call::Calls::new(),
+            circuits: call::Circuits::default(),
             messages: message::Messages::default(),
             relayed: Vec::new(),
             keys: tls::KeyLog::default(),

@@ -1,6 +1,8 @@
 //! Addresses in headers: name-addr, addr-spec and their parameters (RFC 3261, 20.10 and 25.1).
 
-use memchr::{memchr, memchr2, memrchr};
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use super::trim;
 
@@ -41,7 +43,7 @@ pub(super) fn each<'a>(value: &'a [u8], mut emit: impl FnMut(&'a [u8])) {
 }
 
 /// Where the first comma stands that is in neither quotes nor brackets.
-fn end_of_value(value: &[u8]) -> usize {
+pub(super) fn end_of_value(value: &[u8]) -> usize {
     let mut at = 0;
     while let Some(octet) = value.get(at) {
         match octet {
@@ -70,6 +72,16 @@ fn quoted(value: &[u8], at: usize) -> Option<usize> {
 /// The URI of one value, without the header parameters behind it.
 pub(super) fn addr_spec(value: &[u8]) -> &[u8] {
     without_headers(trim(split(value).0))
+}
+
+/// What stands in the brackets, headers behind `?` included.
+pub(super) fn inside(value: &[u8]) -> &[u8] {
+    split(value).0
+}
+
+/// The header parameters of one value: not those of its URI.
+pub(super) fn behind(value: &[u8]) -> &[u8] {
+    split(value).1
 }
 
 /// What stands in the brackets, and the header parameters behind them.
@@ -129,4 +141,28 @@ fn parameter_value(found: &[u8]) -> &[u8] {
     }
     let end = found.iter().take_while(|b| !matches!(b, b';' | b',' | b'>') && !super::is_space(**b)).count();
     found.get(..end).unwrap_or_default()
+}
+
+/// `uri` without its post-dial digits (RFC 2806, 2.2: `;postd=`). They are sent once the call is answered, and may be a
+/// card number or a code: content, that no fact about the call may hold.
+pub(super) fn without_post_dial(uri: &[u8]) -> Cow<'_, [u8]> {
+    const POST_DIAL: &[u8] = b";postd=";
+    let mut out: Option<Vec<u8>> = None;
+    let mut rest = uri;
+    let is_there = |uri: &[u8], at: usize| {
+        uri.get(at..at + POST_DIAL.len()).is_some_and(|name| name.eq_ignore_ascii_case(POST_DIAL))
+    };
+    while let Some(at) = memchr_iter(b';', rest).find(|at| is_there(rest, *at)) {
+        out.get_or_insert_default().extend(&rest[..at]);
+        let value = &rest[at + POST_DIAL.len()..];
+        let end = value.iter().position(|b| matches!(b, b';' | b'@' | b'?' | b'>')).unwrap_or(value.len());
+        rest = &value[end..];
+    }
+    match out {
+        None => Cow::Borrowed(uri),
+        Some(mut out) => {
+            out.extend(rest);
+            Cow::Owned(out)
+        }
+    }
 }

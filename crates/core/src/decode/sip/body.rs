@@ -10,19 +10,25 @@ const MAX_DEPTH: u8 = 4;
 /// Most parts of one message. SDP, ISUP, PIDF-LO, resource lists and a SIPREC metadata part make five.
 const MAX_PARTS: u8 = 32;
 
-/// Gives the body, or each part of it.
-pub(super) fn parts<'a>(content_type: &'a [u8], body: &'a [u8], emit: &mut dyn FnMut(&'a [u8], &'a [u8])) {
-    let mut left = MAX_PARTS;
-    walk(content_type, body, MAX_DEPTH, &mut left, emit);
+/// One body that holds no others, as it came.
+#[derive(Clone, Copy)]
+pub(super) struct Leaf<'a> {
+    pub(super) content_type: &'a [u8],
+    /// Content-Transfer-Encoding (RFC 2045, 6).
+    pub(super) transfer_encoding: &'a [u8],
+    /// Content-Encoding of this part alone.
+    pub(super) content_encoding: &'a [u8],
+    pub(super) octets: &'a [u8],
 }
 
-fn walk<'a>(
-    content_type: &'a [u8],
-    body: &'a [u8],
-    depth: u8,
-    left: &mut u8,
-    emit: &mut dyn FnMut(&'a [u8], &'a [u8]),
-) {
+/// Gives the body, or each part of it.
+pub(super) fn parts<'a>(body: Leaf<'a>, emit: &mut dyn FnMut(Leaf<'a>)) {
+    let mut left = MAX_PARTS;
+    walk(body, MAX_DEPTH, &mut left, emit);
+}
+
+fn walk<'a>(leaf: Leaf<'a>, depth: u8, left: &mut u8, emit: &mut dyn FnMut(Leaf<'a>)) {
+    let Leaf { content_type, octets: body, .. } = leaf;
     let boundary = if content_type.get(..10).is_some_and(|t| t.eq_ignore_ascii_case(b"multipart/")) {
         address::parameter(content_type, b"boundary")
     } else {
@@ -31,7 +37,7 @@ fn walk<'a>(
     if boundary.is_empty() {
         if *left > 0 {
             *left -= 1;
-            emit(content_type, body);
+            emit(leaf);
         }
         return;
     }
@@ -67,9 +73,10 @@ fn walk<'a>(
 }
 
 /// Reads the headers of one part.
-fn part<'a>(octets: &'a [u8], depth: u8, left: &mut u8, emit: &mut dyn FnMut(&'a [u8], &'a [u8])) {
+fn part<'a>(octets: &'a [u8], depth: u8, left: &mut u8, emit: &mut dyn FnMut(Leaf<'a>)) {
     // RFC 2046, 5.1: without Content-Type, a part is plain text.
-    let mut content_type: &[u8] = b"text/plain";
+    let mut leaf =
+        Leaf { content_type: b"text/plain", transfer_encoding: b"", content_encoding: b"", octets: b"" };
     let mut rest = octets;
     let body = loop {
         let Some(end) = memchr(b'\n', rest) else { return };
@@ -80,13 +87,19 @@ fn part<'a>(octets: &'a [u8], depth: u8, left: &mut u8, emit: &mut dyn FnMut(&'a
         }
         if let Some(colon) = memchr(b':', line) {
             let (name, value) = line.split_at(colon);
-            if matches!(trim(name), [b'c' | b'C']) || trim(name).eq_ignore_ascii_case(b"Content-Type") {
-                content_type = trim(value.get(1..).unwrap_or_default());
+            let (name, value) = (trim(name), trim(value.get(1..).unwrap_or_default()));
+            if matches!(name, [b'c' | b'C']) || name.eq_ignore_ascii_case(b"Content-Type") {
+                leaf.content_type = value;
+            } else if name.eq_ignore_ascii_case(b"Content-Transfer-Encoding") {
+                leaf.transfer_encoding = value;
+            } else if name.eq_ignore_ascii_case(b"Content-Encoding") {
+                leaf.content_encoding = value;
             }
         }
     };
     // The line end before the delimiter belongs to the delimiter.
     let body = body.strip_suffix(b"\n").unwrap_or(body);
     let body = body.strip_suffix(b"\r").unwrap_or(body);
-    walk(content_type, body, depth, left, emit);
+    leaf.octets = body;
+    walk(leaf, depth, left, emit);
 }

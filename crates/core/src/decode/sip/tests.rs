@@ -120,13 +120,45 @@ fn multipart_bodies() {
         c: multipart/x; boundary=b1x\r\n\r\n--b1x\r\n\r\nplain\r\n--b1x--\r\n--b1\r\n\
         Content-Type: application/isup\r\n\r\n\x01\0\r\n\xff\r\n--b1--\r\nafter";
     let mut found = Vec::new();
-    Message::parse(raw).expect("a message").bodies(|kind, body| found.push((kind, body)));
+    Message::parse(raw).expect("a message").bodies(|kind, body| found.push((kind.to_vec(), body.to_vec())));
     let expected: [(&[u8], &[u8]); 3] = [
         (b"application/sdp", b"v=0\r\n--b1-not\r\n"),
         (b"text/plain", b"plain"),
         (b"application/isup", b"\x01\0\r\n\xff"),
     ];
-    assert_eq!(found, expected);
+    assert_eq!(found, expected.map(|(kind, body)| (kind.to_vec(), body.to_vec())));
+}
+
+#[test]
+fn p39_post_dial_digits_are_no_part_of_an_identity() {
+    let raw = b"INVITE tel:+33612345678;postd=pp4711;isub=1 SIP/2.0\r\ni: 1\r\nTo: <sip:+33612345678;PostD=w22@h;user=phone>\r\n\
+        From: <tel:+33698765432;postd=1>\r\n\r\n";
+    let message = Message::parse(raw).expect("a message");
+    let mut found = Vec::new();
+    message.parties(&mut |_, uri| found.push(uri.to_owned()));
+    found.sort();
+    assert_eq!(found, ["sip:+33612345678@h;user=phone", "tel:+33612345678;isub=1", "tel:+33698765432"]);
+}
+
+#[test]
+fn p06_encodings_of_bodies_are_undone() {
+    let bodies = |head: &str, body: &[u8]| {
+        let raw = [format!("MESSAGE sip:b SIP/2.0\r\ni: 1\r\n{head}\r\n\r\n").as_bytes(), body].concat();
+        let mut found = Vec::new();
+        let is_whole = Message::parse(&raw).expect("a message").bodies(|_, body| found.push(body.to_vec()));
+        (found, is_whole)
+    };
+    let mixed = b"--x\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\naGk=\r\n\
+        --x\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\r\n\xff\r\n--x--";
+    let parts = (vec![b"hi".to_vec(), b"\0\r\n\xff".to_vec()], true);
+    let kind = "c: multipart/mixed;boundary=x";
+    assert_eq!(bodies(kind, mixed), parts);
+    assert_eq!(bodies(&format!("{kind}\r\ne: gzip"), &crate::decode::mime::tests::gzip(mixed)), parts);
+    assert_eq!(
+        bodies("c: text/plain\r\nContent-Transfer-Encoding: quoted-printable", b"h=69"),
+        (vec![b"hi".to_vec()], true)
+    );
+    assert_eq!(bodies("c: text/plain\r\nContent-Encoding: br", b"hi"), (Vec::new(), false));
 }
 
 #[test]
@@ -172,7 +204,7 @@ proptest! {
             let _ = frame(raw);
             if let Some(message) = Message::parse(raw) {
                 drop(parties(&message));
-                message.bodies(|_, body| assert!(body.len() <= raw.len()));
+                message.bodies(|_, _| {});
             }
         }
     }

@@ -45,6 +45,11 @@ impl Dialogs {
         true
     }
 
+    /// Whether an INVITE with this branch was seen.
+    pub(super) fn knows(&self, branch: u64) -> bool {
+        self.branches.iter().any(|(b, _)| *b == branch)
+    }
+
     /// A final failure came back. Says whether that was the last branch.
     pub(super) fn refused(&mut self, branch: u64) -> bool {
         if let Some((_, out)) = self.branches.iter_mut().find(|(b, _)| *b == branch) {

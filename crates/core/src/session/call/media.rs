@@ -7,9 +7,10 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::table::CallRef;
-use crate::decode::sdp;
+use crate::decode::{dtmf, rtp, sdp};
 use crate::packet::Endpoint;
-use crate::product::{Encoding, Side};
+use crate::packet::Seen;
+use crate::product::{Encoding, HoldBy, Side};
 
 /// Most media addresses of one call. Audio and video on both sides of three hops with a change each make 24; ICE adds
 /// some for each. When full, the first ones go: the newest offer is what the call uses.
@@ -20,6 +21,10 @@ const MAX_SECTIONS: usize = MAX_ADDRESSES;
 
 /// Most encoding names that share one copy. IANA lists about 150 for RTP; beyond this each stream pays for its own.
 const MAX_NAMES: usize = 512;
+
+/// Most calls that one address is kept for besides the one that has it. Two calls meet at an address when a port is used
+/// again, and a hop seen twice adds none; more is somebody who announces what isn't theirs.
+const MAX_RIVALS: usize = 4;
 
 /// Longest encoding name kept; the longest registered one has 24 octets.
 const MAX_NAME: usize = 32;
@@ -47,6 +52,8 @@ impl From<Endpoint> for Address {
 /// What one side said it receives at one address.
 pub(super) struct Section {
     pub(super) side: Side,
+    /// Which dialog of a forked INVITE, for the called side.
+    branch: Option<u8>,
     codecs: SmallVec<[Codec; 4]>,
 }
 
@@ -59,12 +66,23 @@ struct Codec {
 
 /// Where an address leads.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Binding {
     pub(super) call: CallRef,
     /// Index into [`Described::sections`].
     section: u8,
     /// `a=rtcp` or an ICE candidate of component 2.
     rtcp_only: bool,
+    /// Media have come to or from the address under this binding.
+    flowing: bool,
+    /// The call has ended: the next description of the address takes it.
+    over: bool,
+    /// Other calls have announced the address as well: see [`Media::rivals`].
+    shared: bool,
+    /// They did so while this call was up.
+    pub(super) contested: bool,
+    /// A task selects the call.
+    selected: bool,
 }
 
 /// What the session descriptions of one call have said so far.
@@ -76,15 +94,24 @@ pub(super) struct Described {
     addresses: SmallVec<[Address; 2]>,
     /// The sides' last direction: whether either has put the call on hold.
     hold: [bool; 2],
+    /// A task selects the call: it wins where nothing else tells calls apart.
+    selected: bool,
 }
 
 /// What [`Media::describe`] did.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Outcome {
     /// An address is new to the call, or the direction changed.
     pub(super) changed: bool,
     /// Addresses or descriptions that didn't fit.
     pub(super) dropped: u64,
+    /// Addresses that another live call has announced too.
+    pub(super) contested: u64,
+    /// How the side holds the other (or doesn't), when the description says anything of audio or the like.
+    #[expect(clippy::option_option, reason = "nothing said, not held, held")]
+    pub(super) hold: Option<Option<HoldBy>>,
+    /// Other live calls that announce the same addresses.
+    pub(super) sharing: SmallVec<[CallRef; 2]>,
 }
 
 impl Described {
@@ -93,9 +120,27 @@ impl Described {
         self.hold.contains(&true)
     }
 
+    /// Whether each side holds.
+    pub(super) fn holding(&self) -> [bool; 2] {
+        self.hold
+    }
+
+    /// An offer was refused: the side's earlier direction is still in force.
+    pub(super) fn restore(&mut self, side: Side, hold: bool) {
+        if let Some(now) = self.hold.get_mut(side as usize) {
+            *now = hold;
+        }
+    }
+
     /// Side that described the section of a binding.
     pub(super) fn side(&self, binding: Binding) -> Option<Side> {
         self.sections.get(usize::from(binding.section)).map(|s| s.side)
+    }
+
+    /// Whether anybody in the call calls this payload type so.
+    fn is_telephone_event(&self, payload_type: u8) -> bool {
+        let codecs = self.sections.iter().flat_map(|s| &s.codecs);
+        codecs.into_iter().any(|c| c.payload_type == payload_type && c.encoding == Encoding::TelephoneEvent)
     }
 
     /// Encoding and clock of a payload type: as the receiver of the packet described it, since an offer or answer says
@@ -110,18 +155,117 @@ impl Described {
     }
 }
 
+/// Longest payload that is taken for digits where the description says so: four events, and the tag of SRTP. Speech that
+/// somebody labels `telephone-event` is longer, and isn't withheld.
+const MAX_EVENTS: usize = 32;
+
+/// Whether a packet holds digits: by what the session description calls its payload type; inside RED (RFC 2198, 3); and,
+/// where no description was seen, by its form.
+pub(super) fn is_digits(
+    known: &Described,
+    binding: Binding,
+    encoding: &Encoding,
+    packet: &rtp::Packet<'_>,
+) -> bool {
+    // The static types can't be events, whatever a description says: that would hide speech.
+    if sdp::static_payload_type(packet.payload_type).is_some() {
+        return false;
+    }
+    match encoding {
+        Encoding::TelephoneEvent => packet.payload.len() <= MAX_EVENTS,
+        Encoding::Other(name) if &**name == "TONE" => packet.payload.len() <= MAX_EVENTS,
+        Encoding::Other(name) if &**name == "RED" => {
+            let mut rest = packet.payload;
+            let is_event = |payload_type: u8| {
+                let own = known.dynamic(binding, payload_type);
+                own.is_some_and(|(e, _)| e == Encoding::TelephoneEvent)
+                    || known.is_telephone_event(payload_type)
+            };
+            while let Some(first) = rest.first() {
+                if is_event(first & 0x7f) {
+                    return true;
+                }
+                // The last block's header has one octet and no F bit.
+                let Some(after) = rest.get(4..).filter(|_| first & 0x80 != 0) else { break };
+                rest = after;
+            }
+            false
+        }
+        Encoding::Unknown => {
+            packet.payload.len() == 4 && dtmf::Payload::parse(packet.payload).is_some_and(|e| e.event < 16)
+        }
+        _ => false,
+    }
+}
+
 /// Addresses of all calls.
 #[derive(Default)]
 pub(super) struct Media {
     bindings: HashMap<Address, Binding>,
+    /// The other calls that announce an address, newest last. Anybody can name anybody's address in an INVITE, so the
+    /// newest description doesn't win by itself: see [`Self::resolve`].
+    rivals: HashMap<Address, SmallVec<[Binding; 1]>>,
     names: HashMap<Box<str>, Arc<str>>,
 }
 
 impl Media {
-    /// The binding of an address that receives RTP.
+    /// The binding that an RTP packet falls under, and whether it goes to the address (or comes from it: symmetric RTP,
+    /// RFC 4961).
     #[inline]
-    pub(super) fn rtp(&self, at: Endpoint) -> Option<Binding> {
-        self.bindings.get(&Address::from(at)).filter(|b| !b.rtcp_only).copied()
+    pub(super) fn rtp(&mut self, src: Endpoint, dst: Endpoint) -> Option<(Binding, bool)> {
+        let (src, dst) = (Address::from(src), Address::from(dst));
+        match self.flow(dst, src) {
+            Some(binding) => Some((binding, true)),
+            None => Some((self.flow(src, dst)?, false)),
+        }
+    }
+
+    #[inline]
+    fn flow(&mut self, at: Address, other: Address) -> Option<Binding> {
+        let binding = self.bindings.get_mut(&at).filter(|b| !b.rtcp_only)?;
+        if !binding.shared {
+            binding.flowing = true;
+            return Some(*binding);
+        }
+        self.resolve(at, other)
+    }
+
+    /// Whose a packet is at an address that several calls have announced: a call's which has announced the packet's other
+    /// end too; then one's that hasn't ended; then that one's whose media began here; then the newest one's. It is never
+    /// given to two.
+    #[cold]
+    fn resolve(&mut self, at: Address, other: Address) -> Option<Binding> {
+        let rank = |b: &Binding| {
+            let there = self.claims(other).find(|o| o.call == b.call);
+            // A description that is passed on unchanged makes legs that announce the same ends: the two directions of
+            // one flow then stay together, in the leg that is selected.
+            let flowing = b.flowing || there.is_some_and(|o| o.flowing);
+            (there.is_some(), !b.over, flowing, b.selected, b.call)
+        };
+        let held = *self.bindings.get(&at)?;
+        let rivals = self.rivals.get(&at).map_or(&[][..], |r| &r[..]);
+        let best = rivals.iter().filter(|b| !b.rtcp_only).max_by_key(|b| rank(b)).copied();
+        if let Some(best) = best.filter(|best| rank(best) > rank(&held)) {
+            self.promote(at, best);
+        }
+        let binding = self.bindings.get_mut(&at)?;
+        binding.flowing = true;
+        Some(*binding)
+    }
+
+    /// Every binding of an address.
+    fn claims(&self, at: Address) -> impl Iterator<Item = &Binding> {
+        self.bindings.get(&at).into_iter().chain(self.rivals.get(&at).into_iter().flatten())
+    }
+
+    /// Lets a rival have the address; who had it becomes a rival.
+    fn promote(&mut self, at: Address, rival: Binding) {
+        let (Some(held), Some(rivals)) = (self.bindings.get_mut(&at), self.rivals.get_mut(&at)) else {
+            return;
+        };
+        rivals.retain(|r| r.call != rival.call);
+        rivals.push(*held);
+        *held = Binding { shared: true, ..rival };
     }
 
     /// The binding of an address that receives RTCP: named by `a=rtcp`, the RTP port itself (RFC 5761), or the next
@@ -130,17 +274,69 @@ impl Media {
         if let Some(binding) = self.bindings.get(&Address::from(at)) {
             return Some(*binding);
         }
-        self.rtp(Endpoint { port: at.port.checked_sub(1)?, ..at })
+        let below = Endpoint { port: at.port.checked_sub(1)?, ..at };
+        self.bindings.get(&Address::from(below)).filter(|b| !b.rtcp_only).copied()
+    }
+
+    /// Whether all addresses that the call has announced still lead to it.
+    pub(super) fn holds(&self, call: CallRef, known: &Described) -> bool {
+        known.addresses.iter().all(|at| self.claims(*at).any(|b| b.call == call))
+    }
+
+    /// Whether another live call has announced an address of this one.
+    pub(super) fn contested(&self, call: CallRef, known: &Described) -> bool {
+        known.addresses.iter().any(|at| self.claims(*at).any(|b| b.call == call && b.contested))
+    }
+
+    /// A task selects the call.
+    pub(super) fn prefer(&mut self, call: CallRef, known: &mut Described) {
+        if known.selected {
+            return;
+        }
+        known.selected = true;
+        for at in &known.addresses {
+            let held = self.bindings.get_mut(at).into_iter();
+            let all = held.chain(self.rivals.get_mut(at).into_iter().flatten());
+            all.filter(|b| b.call == call).for_each(|b| b.selected = true);
+        }
+    }
+
+    /// The branch of a forked call that a packet belongs to: that of its end at the called side.
+    pub(super) fn branch(&self, call: CallRef, known: &Described, seen: &Seen<'_>) -> Option<u8> {
+        [seen.dst, seen.src].into_iter().find_map(|at| {
+            let own = self.claims(Address::from(at)).find(|b| b.call == call)?;
+            known.sections.get(usize::from(own.section))?.branch
+        })
+    }
+
+    /// The call has ended, or (`over` is false) goes on after all. Its addresses stay its own until another call
+    /// announces them, so that late media find it; those that another call announces already go to that one.
+    pub(super) fn retire(&mut self, call: CallRef, known: &Described, over: bool) {
+        for at in &known.addresses {
+            let Some(held) = self.bindings.get_mut(at) else { continue };
+            if held.call == call {
+                held.over = over;
+                let heir = self.rivals.get(at).and_then(|r| r.iter().rev().find(|b| !b.over)).copied();
+                if let Some(heir) = heir.filter(|_| over) {
+                    self.promote(*at, heir);
+                }
+            } else if let Some(own) =
+                self.rivals.get_mut(at).and_then(|r| r.iter_mut().find(|b| b.call == call))
+            {
+                own.over = over;
+            }
+        }
     }
 
     /// Takes one side's session description into a call: binds its addresses to the call and keeps its payload types.
-    /// An address that another call has is taken over: ports are used again within seconds, and the newest description
-    /// tells whose they are now.
+    /// An address of a call that has ended is taken over: ports are used again within seconds. One of a call that is
+    /// still up is contested: see [`Self::resolve`].
     pub(super) fn describe(
         &mut self,
         call: CallRef,
         known: &mut Described,
         side: Side,
+        branch: Option<u8>,
         session: &sdp::Session<'_>,
     ) -> Outcome {
         let mut done = Outcome::default();
@@ -150,11 +346,17 @@ impl Media {
             // RFC 2543's hold, which RFC 3264, 8.4 still allows to be received.
             let nowhere = ip.is_unspecified();
             hold = hold.or(Some(nowhere || media.direction != sdp::Direction::SendRecv));
+            done.hold.get_or_insert(match media.direction {
+                _ if nowhere => Some(HoldBy::Nowhere),
+                sdp::Direction::SendOnly => Some(HoldBy::SendOnly),
+                sdp::Direction::Inactive => Some(HoldBy::Inactive),
+                _ => None,
+            });
             if nowhere {
                 continue;
             }
             let rtp = Endpoint { ip, port: media.port };
-            let section = self.section(call, known, side, rtp, media, &mut done);
+            let section = self.section(call, known, (side, branch), rtp, media, &mut done);
             self.bind(call, known, rtp, section, false, &mut done);
             if let Some((port, ip_of_rtcp)) = media.rtcp.filter(|_| !media.rtcp_mux) {
                 let rtcp = Endpoint { ip: ip_of_rtcp.unwrap_or(ip), port };
@@ -180,19 +382,19 @@ impl Media {
         &mut self,
         call: CallRef,
         known: &mut Described,
-        side: Side,
+        (side, branch): (Side, Option<u8>),
         rtp: Endpoint,
         media: &sdp::Media<'_>,
         done: &mut Outcome,
     ) -> u8 {
-        let bound = self.bindings.get(&Address::from(rtp)).filter(|b| b.call == call).map(|b| b.section);
+        let bound = self.claims(Address::from(rtp)).find(|b| b.call == call).map(|b| b.section);
         let bound = bound.filter(|n| known.sections.get(usize::from(*n)).is_some_and(|s| s.side == side));
         let mut codecs = SmallVec::new();
         for map in &media.rtpmap {
             let encoding = self.encoding(map.encoding);
             codecs.push(Codec { payload_type: map.payload_type, encoding, clock: map.clock });
         }
-        let section = Section { side, codecs };
+        let section = Section { side, branch, codecs };
         if let Some(n) = bound
             && let Some(place) = known.sections.get_mut(usize::from(n))
         {
@@ -207,11 +409,10 @@ impl Media {
         let n = known.oldest;
         known.oldest = (n + 1) % MAX_SECTIONS as u8;
         done.dropped += 1;
-        let bindings = &mut self.bindings;
         known.addresses.retain(|address| {
-            let gone = bindings.get(address).is_some_and(|b| b.call == call && b.section == n);
+            let gone = self.claims(*address).any(|b| b.call == call && b.section == n);
             if gone {
-                bindings.remove(address);
+                self.forget(call, *address);
             }
             !gone
         });
@@ -231,9 +432,55 @@ impl Media {
         done: &mut Outcome,
     ) {
         let address = Address::from(at);
-        let before = self.bindings.insert(address, Binding { call, section, rtcp_only });
-        if before.is_some_and(|b| b.call == call) {
-            return;
+        let new = Binding {
+            call,
+            section,
+            rtcp_only,
+            flowing: false,
+            over: false,
+            shared: false,
+            contested: false,
+            selected: known.selected,
+        };
+        // What is known of an address outlives the description of it.
+        let renewed = |old: &Binding| Binding {
+            flowing: old.flowing,
+            shared: old.shared,
+            contested: old.contested,
+            ..new
+        };
+        match self.bindings.get_mut(&address) {
+            Some(held) if held.call == call => {
+                *held = renewed(held);
+                return;
+            }
+            None => {
+                self.bindings.insert(address, new);
+            }
+            Some(held) => {
+                let rivals = self.rivals.entry(address).or_default();
+                if let Some(own) = rivals.iter_mut().find(|b| b.call == call) {
+                    *own = renewed(own);
+                    return;
+                }
+                let contested = !held.over || rivals.iter().any(|b| !b.over);
+                held.contested |= contested && !held.over;
+                held.shared = true;
+                let mut new = Binding { shared: true, contested, ..new };
+                // Media that flow stay where they are, until the call that they flow in has ended.
+                if held.over || !held.flowing {
+                    std::mem::swap(held, &mut new);
+                }
+                rivals.push(new);
+                if rivals.len() > MAX_RIVALS {
+                    let worst = rivals.iter().position(|b| b.over || !b.flowing).unwrap_or(0);
+                    rivals.remove(worst);
+                    done.dropped += 1;
+                }
+                done.contested += u64::from(contested);
+                let others = rivals.iter().chain([&*held]).filter(|b| !b.over && b.call != call);
+                done.sharing.extend(others.map(|b| b.call));
+            }
         }
         done.changed = true;
         if known.addresses.len() == MAX_ADDRESSES {
@@ -252,8 +499,27 @@ impl Media {
     }
 
     fn forget(&mut self, call: CallRef, address: Address) {
-        if self.bindings.get(&address).is_some_and(|b| b.call == call) {
+        let own = self.bindings.get(&address).is_some_and(|b| b.call == call);
+        let Some(rivals) = self.rivals.get_mut(&address) else {
+            if own {
+                self.bindings.remove(&address);
+            }
+            return;
+        };
+        rivals.retain(|b| b.call != call);
+        let heir =
+            if own { rivals.iter().rposition(|b| !b.over).or(rivals.len().checked_sub(1)) } else { None };
+        let heir = heir.map(|n| rivals.remove(n));
+        let shared = !rivals.is_empty();
+        if !shared {
+            self.rivals.remove(&address);
+        }
+        if let Some(heir) = heir {
+            self.bindings.insert(address, Binding { shared, ..heir });
+        } else if own {
             self.bindings.remove(&address);
+        } else if let Some(held) = self.bindings.get_mut(&address) {
+            held.shared = shared;
         }
     }
 
@@ -306,6 +572,6 @@ impl Media {
     /// How many addresses are bound.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.bindings.len()
+        self.bindings.len() + self.rivals.values().map(SmallVec::len).sum::<usize>()
     }
 }

@@ -31,6 +31,10 @@ pub(crate) struct Stream {
     pub(crate) events: u64,
     pub(crate) first: Time,
     pub(crate) last: Time,
+    /// Which branch of a forked call it belongs to.
+    pub(crate) branch: Option<u8>,
+    /// The last packet holds digits (RFC 4733).
+    pub(crate) digits: bool,
     sequence: Sequence,
     dtmf: dtmf::Detector,
 }
@@ -58,6 +62,8 @@ impl Stream {
             events: 0,
             first: seen.ts,
             last: seen.ts,
+            branch: None,
+            digits: false,
             sequence: Sequence::new(packet.sequence),
             dtmf: dtmf::Detector::default(),
         }

@@ -23,13 +23,23 @@ pub(super) struct CallRef {
     generation: u32,
 }
 
-/// The two lists that calls stand in, each in order of entry.
+/// How many lists there are.
+const LISTS: usize = 4;
+
+/// The lists that calls stand in, each in order of entry: the worse a call is vouched for, the sooner it goes when the
+/// table is full. What one forged message can make (an INVITE), or two (an INVITE and its answer), never pushes out a
+/// call that media flow in, and nothing that no task selects pushes out a call that one does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum List {
-    /// Not answered yet: the first to go when the table is full, so that a flood of INVITEs can't push out calls that
-    /// are going on.
+pub(super) enum List {
+    /// Not answered yet.
     Setup = 0,
-    Established = 1,
+    /// Answered, and no media seen. A tap may see signalling alone, so these are real calls too; the longer of this
+    /// list and [`List::Setup`] goes first, so that a flood of the one kind costs the other nothing below half a table.
+    Quiet = 1,
+    /// Media were seen.
+    Live = 2,
+    /// A task selects it.
+    Selected = 3,
 }
 
 /// What the table itself needs comes first, next to the call's own first fields: see [`Call`].
@@ -91,7 +101,9 @@ pub(super) struct Table {
     by_id: HashTable<u32>,
     hasher: DefaultHashBuilder,
     /// First and last of each list.
-    ends: [(u32, u32); 2],
+    ends: [(u32, u32); LISTS],
+    /// How many stand in each.
+    lengths: [usize; LISTS],
     timers: Timers<CallRef>,
     limit: usize,
 }
@@ -103,7 +115,8 @@ impl Table {
             free: Vec::new(),
             by_id: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
-            ends: [(NONE, NONE); 2],
+            ends: [(NONE, NONE); LISTS],
+            lengths: [0; LISTS],
             timers: Timers::default(),
             limit,
         }
@@ -137,10 +150,13 @@ impl Table {
 
     /// The call that must go before another can be put in.
     pub(super) fn oldest_if_full(&self) -> Option<CallRef> {
-        if self.by_id.len() < self.limit {
+        if self.lengths.iter().sum::<usize>() < self.limit {
             return None;
         }
-        let index = self.ends.iter().map(|(first, _)| *first).find(|first| *first != NONE)?;
+        let [setup, quiet, live, selected] = self.ends.map(|(first, _)| first);
+        let flooded = self.lengths[List::Quiet as usize] > self.lengths[List::Setup as usize];
+        let order = if flooded { [quiet, setup, live, selected] } else { [setup, quiet, live, selected] };
+        let index = order.into_iter().find(|first| *first != NONE)?;
         Some(CallRef { index, generation: self.slots.get(index)?.generation })
     }
 
@@ -173,15 +189,28 @@ impl Table {
         Some(call)
     }
 
-    /// The call was answered: it is now among those that stay longest.
-    pub(super) fn establish(&mut self, at: CallRef) {
-        if self.get(at).is_some() {
+    /// Puts the call into the list that it belongs in by now.
+    #[inline]
+    pub(super) fn file(&mut self, at: CallRef, list: List) {
+        let moved = |s: &&Slot| s.generation == at.generation && s.list != list && s.call.is_some();
+        if self.slots.get(at.index).as_ref().is_some_and(moved) {
             self.unlink(at.index);
-            self.link(at.index, List::Established);
+            self.link(at.index, list);
+        }
+    }
+
+    /// Takes the call's name away: its Call-ID is used by another from now on. It stays until its time has come.
+    pub(super) fn detach(&mut self, at: CallRef) {
+        let Some(slot) = self.slots.get(at.index).filter(|s| s.generation == at.generation) else {
+            return;
+        };
+        if let Ok(entry) = self.by_id.find_entry(slot.hash, |index| *index == at.index) {
+            entry.remove();
         }
     }
 
     fn link(&mut self, index: u32, list: List) {
+        self.lengths[list as usize] += 1;
         let last = self.ends[list as usize].1;
         if let Some(slot) = self.slots.get_mut(index) {
             (slot.list, slot.previous, slot.next) = (list, last, NONE);
@@ -196,6 +225,7 @@ impl Table {
     fn unlink(&mut self, index: u32) {
         let Some(slot) = self.slots.get(index) else { return };
         let (list, previous, next) = (slot.list, slot.previous, slot.next);
+        self.lengths[list as usize] -= 1;
         match self.slots.get_mut(previous) {
             Some(slot) => slot.next = next,
             None => self.ends[list as usize].0 = next,

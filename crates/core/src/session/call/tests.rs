@@ -65,80 +65,102 @@ fn endpoint(text: &str) -> Endpoint {
 }
 
 /// A tap with a clock.
-struct Tap {
-    calls: Calls,
+pub(super) struct Tap {
+    pub(super) calls: Calls,
     heard: Recorder,
     now: Time,
 }
 
 impl Tap {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { calls: Calls::new(), heard: Recorder::default(), now: Time(0) }
     }
 
     /// The time, in seconds.
-    fn at(&mut self, seconds: i64) -> &mut Self {
+    pub(super) fn at(&mut self, seconds: i64) -> &mut Self {
         self.now = Time(0).plus_seconds(seconds);
         self.calls.advance(self.now, &mut self.heard);
         self
     }
 
-    fn seen<'a>(&self, src: &str, dst: &str, payload: &'a [u8]) -> Seen<'a> {
+    pub(super) fn seen<'a>(&self, src: &str, dst: &str, payload: &'a [u8]) -> Seen<'a> {
         let (src, dst) = (endpoint(src), endpoint(dst));
         Seen { ts: self.now, src, dst, transport: Transport::Udp, packet: None, payload }
     }
 
     /// One message: first line, the To tag, `CSeq`, the Via branch, and a media address to describe.
-    fn says(&mut self, from: Side, line: &str, tag: &str, cseq: &str, branch: &str, sdp: &str) -> &mut Self {
+    pub(super) fn says(
+        &mut self,
+        from: Side,
+        line: &str,
+        tag: &str,
+        cseq: &str,
+        branch: &str,
+        sdp: &str,
+    ) -> &mut Self {
         let raw = message("1", from, line, tag, cseq, branch, sdp);
         self.raw(raw.as_bytes())
     }
 
-    fn raw(&mut self, raw: &[u8]) -> &mut Self {
+    pub(super) fn raw(&mut self, raw: &[u8]) -> &mut Self {
         let message = sip::Message::parse(raw).expect("a message");
         let seen = self.seen(ALICE, BOB, raw);
         self.calls.signal(&message, &seen, &mut self.heard);
         self
     }
 
-    fn alice(&mut self, line: &str, tag: &str, cseq: &str, sdp: &str) -> &mut Self {
+    pub(super) fn alice(&mut self, line: &str, tag: &str, cseq: &str, sdp: &str) -> &mut Self {
         let branch = cseq.to_owned();
         self.says(Side::Caller, line, tag, cseq, &branch, sdp)
     }
 
-    fn bob(&mut self, line: &str, tag: &str, cseq: &str, sdp: &str) -> &mut Self {
+    pub(super) fn bob(&mut self, line: &str, tag: &str, cseq: &str, sdp: &str) -> &mut Self {
         let branch = cseq.to_owned();
         self.says(Side::Callee, line, tag, cseq, &branch, sdp)
     }
 
-    fn rtp(&mut self, src: &str, dst: &str, pt: u8, sequence: u16, ssrc: u8) -> bool {
+    pub(super) fn rtp(&mut self, src: &str, dst: &str, pt: u8, sequence: u16, ssrc: u8) -> bool {
         let [high, low] = sequence.to_be_bytes();
         let datagram = [0x80, pt, high, low, 0, 0, 0, 0, 0, 0, 0, ssrc, 1, 0, 0, 160];
         let seen = self.seen(src, dst, &datagram);
         self.calls.media(&seen, &mut self.heard)
     }
 
-    fn rtcp(&mut self, src: &str, dst: &str) -> bool {
+    pub(super) fn rtp_of(&mut self, src: &str, dst: &str, pt: u8, payload: &[u8]) -> bool {
+        let datagram = [&[0x80, pt, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1][..], payload].concat();
+        let seen = self.seen(src, dst, &datagram);
+        self.calls.media(&seen, &mut self.heard)
+    }
+
+    pub(super) fn rtcp(&mut self, src: &str, dst: &str) -> bool {
         let seen = self.seen(src, dst, &[0x80, 201, 0, 1, 0, 0, 0, 1]);
         self.calls.media(&seen, &mut self.heard)
     }
 
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.calls.finish(self.now, &mut self.heard);
     }
 
     /// Everything told since the last look.
-    fn told(&mut self) -> Vec<String> {
+    pub(super) fn told(&mut self) -> Vec<String> {
         std::mem::take(&mut self.heard.told)
     }
 
-    fn counted(&self, what: Counter) -> u64 {
+    pub(super) fn counted(&self, what: Counter) -> u64 {
         self.heard.counted.iter().filter(|(c, _)| *c == what).map(|(_, n)| n).sum()
     }
 }
 
 /// `from` is the side that sends; a response is to a request of the other side, and keeps that one's From.
-fn message(id: &str, from: Side, line: &str, tag: &str, cseq: &str, branch: &str, sdp: &str) -> String {
+pub(super) fn message(
+    id: &str,
+    from: Side,
+    line: &str,
+    tag: &str,
+    cseq: &str,
+    branch: &str,
+    sdp: &str,
+) -> String {
     let line = if line.starts_with(|c: char| c.is_ascii_digit()) {
         format!("SIP/2.0 {line} x")
     } else {
@@ -162,7 +184,7 @@ fn message(id: &str, from: Side, line: &str, tag: &str, cseq: &str, branch: &str
 }
 
 /// `10.0.0.1:4000` or `10.0.0.1:4000 sendonly`.
-fn offer(sdp: &str) -> String {
+pub(super) fn offer(sdp: &str) -> String {
     let (address, more) = sdp.split_once(' ').unwrap_or((sdp, ""));
     let at = endpoint(address);
     let family = if at.ip.is_ipv4() { 4 } else { 6 };
@@ -538,4 +560,144 @@ proptest! {
         prop_assert_eq!(tap.calls.media.len(), 0);
         prop_assert!(tap.calls.table.first().is_none());
     }
+}
+
+#[test]
+fn p21_a_sip_i_body_names_the_numbers_of_the_switch_behind() {
+    use crate::decode::isup::tests::{iam, number};
+    let national = number(3, 0x10, "0145678901F");
+    let original = number(4, 0x10, "4930123456");
+    let isup = iam(&national, &[(0x0a, &number(4, 0x17, "33612345678")), (0x28, &original)]);
+    let head = "INVITE sip:0145678901@b.example SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:anonymous@a.example>;tag=a\r\n\
+        To: <sip:0145678901@b.example>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Type: multipart/mixed; boundary=x\r\nMIME-Version: 1.0\r\n";
+    let body = [
+        &b"--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--x\r\nContent-Type: application/ISUP; version=itu-t92+\r\n\r\n"[..],
+        &isup,
+        b"\r\n--x--\r\n",
+    ]
+    .concat();
+    let mut tap = Tap::new();
+    tap.raw(&[format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat());
+    let at = tap.calls.table.find(b"1").expect("a call");
+    let parties: Vec<_> = tap
+        .calls
+        .table
+        .get(at)
+        .expect("a call")
+        .parties
+        .iter()
+        .map(|p| (p.role, p.uri.0.to_string()))
+        .collect();
+    for (role, text) in [
+        (Role::CalledParty, "0145678901;ton=2"),
+        (Role::CallingParty, "+33612345678"),
+        (Role::OriginalCalled, "+4930123456"),
+    ] {
+        assert!(parties.contains(&(role, text.to_owned())), "{role:?}");
+    }
+}
+
+/// One side of another call, with SDP.
+fn other(id: &str, from: Side, line: &str, tag: &str, cseq: &str, sdp: &str) -> String {
+    message(id, from, line, tag, cseq, &format!("{id}{cseq}"), sdp)
+}
+
+#[test]
+fn forged_answers_push_out_no_call_with_media_and_no_selected_one() {
+    let mut tap = Tap::new();
+    tap.calls = Calls::with_limit(4);
+    tap.at(1).alice("INVITE", "", "1 INVITE", "10.0.0.1:4000").bob("200", "b", "1 INVITE", "10.0.0.2:5000");
+    assert!(tap.rtp("10.0.0.1:4000", "10.0.0.2:5000", 0, 1, 1));
+    for n in 2..200 {
+        let id = n.to_string();
+        tap.raw(other(&id, Side::Caller, "INVITE", "", "1 INVITE", "").as_bytes());
+        tap.raw(other(&id, Side::Callee, "200", "b", "1 INVITE", "").as_bytes());
+    }
+    assert!(tap.calls.table.find(b"1").is_some(), "media vouch for it");
+    let told = tap.told();
+    assert!(told.contains(&"2 closed Evicted 200 start 1 ringing - answer 1 end -".to_owned()));
+    // A call in setup is worth more than the many that were answered and say nothing.
+    tap.raw(other("new", Side::Caller, "INVITE", "", "1 INVITE", "").as_bytes());
+    tap.raw(other("newer", Side::Caller, "INVITE", "", "1 INVITE", "").as_bytes());
+    assert!(tap.calls.table.find(b"new").is_some() && tap.calls.table.find(b"1").is_some());
+}
+
+#[test]
+fn a_call_id_used_again_begins_a_new_call() {
+    let mut tap = Tap::new();
+    tap.at(1).alice("INVITE", "", "1 INVITE", "10.0.0.1:4000").bob("200", "b", "1 INVITE", "10.0.0.2:5000");
+    assert!(tap.rtp("10.0.0.1:4000", "10.0.0.2:5000", 0, 1, 1));
+    tap.at(3).alice("BYE", "b", "2 BYE", "");
+    tap.alice("INVITE", "", "1 INVITE", "10.0.0.1:4000");
+    assert_eq!(tap.counted(Counter::Calls), 1, "a late copy of the first INVITE begins nothing");
+    tap.at(4).says(Side::Caller, "INVITE", "", "9 INVITE", "fresh", "10.0.0.1:4400");
+    assert_eq!(tap.counted(Counter::Calls), 2);
+    tap.says(Side::Callee, "200", "c", "9 INVITE", "fresh", "10.0.0.2:5500");
+    tap.told();
+    assert!(tap.rtp("10.0.0.1:4000", "10.0.0.2:5000", 0, 2, 1), "late media of the first");
+    assert!(tap.rtp("10.0.0.1:4400", "10.0.0.2:5500", 0, 1, 2));
+    tap.at(9).alice("BYE", "c", "10 BYE", "").at(60);
+    let told = tap.told();
+    assert!(told.contains(&"1 closed Bye 200 start 1 ringing - answer 1 end 3".to_owned()), "{told:?}");
+    assert!(told.contains(&"1 closed Bye 200 start 4 ringing - answer 4 end 9".to_owned()), "{told:?}");
+    assert_eq!((tap.calls.media.len(), tap.calls.table.first()), (0, None));
+}
+
+#[test]
+fn a_forged_invite_takes_no_media_of_a_call_that_has_them() {
+    let mut tap = Tap::new();
+    tap.at(1).alice("INVITE", "", "1 INVITE", "10.0.0.1:4000").bob("200", "b", "1 INVITE", "10.0.0.2:5000");
+    assert!(tap.rtp("10.0.0.9:777", "10.0.0.1:4000", 0, 1, 1));
+    tap.raw(other("2", Side::Caller, "INVITE", "", "1 INVITE", "10.0.0.1:4000").as_bytes());
+    assert_eq!(tap.counted(Counter::MediaContested), 1);
+    tap.told();
+    assert!(tap.rtp("10.0.0.9:777", "10.0.0.1:4000", 0, 2, 1));
+    assert_eq!(tap.told(), ["1 Callee Pcmu/8000"], "where its RTP began");
+    for id in ["1", "2"] {
+        let at = tap.calls.table.find(id.as_bytes()).expect("the call");
+        let call = tap.calls.table.get(at).expect("the call");
+        assert!(tap.calls.media.contested(at, &call.described), "{id} says so");
+    }
+    // Once the first has ended, the second has it; and an address that was contested is announced again in vain.
+    tap.at(3).alice("BYE", "b", "2 BYE", "");
+    tap.told();
+    assert!(tap.rtp("10.0.0.9:777", "10.0.0.1:4000", 0, 3, 1));
+    assert_eq!(tap.told(), ["2 Callee Pcmu/8000"]);
+}
+
+#[test]
+fn the_call_that_announced_both_ends_has_the_packet() {
+    let mut tap = Tap::new();
+    // The forgery came first and has media of its own making.
+    tap.at(1).raw(other("2", Side::Caller, "INVITE", "", "1 INVITE", "10.0.0.1:4000").as_bytes());
+    assert!(tap.rtp("10.0.0.66:6", "10.0.0.1:4000", 0, 1, 1));
+    tap.alice("INVITE", "", "1 INVITE", "10.0.0.1:4000").bob("200", "b", "1 INVITE", "10.0.0.2:5000");
+    tap.told();
+    assert!(tap.rtp("10.0.0.2:5000", "10.0.0.1:4000", 0, 1, 7));
+    assert!(tap.rtp("10.0.0.1:4000", "10.0.0.2:5000", 0, 1, 8));
+    assert_eq!(tap.told(), ["1 Callee Pcmu/8000", "1 Caller Pcmu/8000"]);
+    // A port used again within seconds: what is late still belongs to the older call (both its ends say so).
+    tap.at(2).alice("BYE", "b", "2 BYE", "");
+    tap.raw(other("3", Side::Caller, "INVITE", "", "1 INVITE", "10.0.0.1:4000").as_bytes());
+    tap.raw(other("3", Side::Callee, "200", "c", "1 INVITE", "10.0.0.3:6000").as_bytes());
+    tap.told();
+    assert!(tap.rtp("10.0.0.3:6000", "10.0.0.1:4000", 0, 1, 9));
+    assert!(tap.rtp("10.0.0.2:5000", "10.0.0.1:4000", 0, 2, 7));
+    assert_eq!(tap.told(), ["3 Callee Pcmu/8000", "1 Callee Pcmu/8000"]);
+    tap.at(600).finish();
+    assert_eq!(tap.calls.media.len(), 0);
+}
+
+#[test]
+fn a_description_repeated_gets_lost_addresses_back() {
+    let mut tap = Tap::new();
+    tap.at(1).alice("INVITE", "", "1 INVITE", "10.0.0.1:4000").alice("CANCEL", "", "1 CANCEL", "");
+    for n in 0..10 {
+        let id = format!("x{n}");
+        tap.raw(other(&id, Side::Caller, "INVITE", "", "1 INVITE", "10.0.0.1:4000").as_bytes());
+    }
+    tap.bob("200", "b", "1 INVITE", "10.0.0.2:5000").alice("INVITE", "b", "2 INVITE", "10.0.0.1:4000");
+    tap.told();
+    assert!(tap.rtp("10.0.0.2:5000", "10.0.0.1:4000", 0, 1, 1));
+    assert_eq!(tap.told(), ["1 Callee Pcmu/8000"]);
 }

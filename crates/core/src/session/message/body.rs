@@ -2,14 +2,19 @@
 
 use encoding_rs::Encoding;
 
+use crate::decode::mime;
 use crate::decode::sip::{self, is_type};
+use crate::product::Role;
+
+/// Parties of one kind that a CPIM wrapper may name (RFC 3862, 4.2: To may stand several times).
+const MAX_CPIM_PARTIES: usize = 16;
 
 /// The content of a MESSAGE request.
-pub(super) enum Content<'a> {
+pub(super) enum Content {
     /// Text, of one part or of several joined by line ends.
     Text(String),
     /// `application/vnd.3gpp.sms`: a relay layer message (TS 24.341, 5.3).
-    ShortMessage(&'a [u8]),
+    ShortMessage(Vec<u8>),
     /// Nothing but notices of a messaging client: "is composing" (RFC 3994), delivery notification (RFC 5438).
     Notification,
     /// Something else: a picture, location, cipher text, compressed text.
@@ -24,17 +29,23 @@ enum Part {
 }
 
 /// Reads the body of `message`.
-pub(super) fn read<'a>(message: &sip::Message<'a>) -> Content<'a> {
+///
+/// `parties` takes those that a CPIM wrapper names: behind a conference or a gateway they are the people who write.
+pub(super) fn read(message: &sip::Message<'_>, parties: &mut Vec<(Role, String)>) -> Content {
     let mut text: Option<String> = message.body.is_empty().then(String::new);
     let mut short = None;
     let mut notices = 0_usize;
     let mut others = 0_usize;
-    message.bodies(|content_type, body| {
+    let is_whole = message.bodies(|content_type, body| {
         if is_type(content_type, b"application/vnd.3gpp.sms") {
-            short = short.or(Some(body));
+            short.get_or_insert_with(|| body.to_vec());
             return;
         }
-        let part = if is_type(content_type, b"message/cpim") { cpim(body) } else { part(content_type, body) };
+        let part = if is_type(content_type, b"message/cpim") {
+            cpim(body, parties)
+        } else {
+            part(content_type, body)
+        };
         match part {
             Part::Text(part) => match &mut text {
                 // A word may stand in any part: all are looked at.
@@ -48,6 +59,7 @@ pub(super) fn read<'a>(message: &sip::Message<'a>) -> Content<'a> {
             Part::Unreadable => others += 1,
         }
     });
+    others += usize::from(!is_whole);
     match (short, text) {
         (Some(octets), _) => Content::ShortMessage(octets),
         (None, Some(text)) => Content::Text(text),
@@ -68,19 +80,34 @@ fn part(content_type: &[u8], body: &[u8]) -> Part {
 }
 
 /// RFC 3862, 3: message headers, an empty line, MIME headers, an empty line, the content.
-fn cpim(body: &[u8]) -> Part {
-    let (_, rest) = split_headers(body);
-    let (headers, content) = split_headers(rest);
-    let content_type = headers.split(|b| *b == b'\n').find_map(|line| {
-        let colon = memchr::memchr(b':', line)?;
-        let (name, value) = line.split_at(colon);
-        name.trim_ascii().eq_ignore_ascii_case(b"Content-Type").then(|| value[1..].trim_ascii())
-    });
-    match content_type {
-        Some(content_type) => part(content_type, content),
-        // The MIME headers are missing: all that follows the message headers is content.
-        None => part(b"", rest),
+fn cpim(body: &[u8], parties: &mut Vec<(Role, String)>) -> Part {
+    let (head, rest) = split_headers(body);
+    for (role, name) in [(Role::Originator, &b"From"[..]), (Role::Recipient, b"To")] {
+        let uris = headers(head, name).take(MAX_CPIM_PARTIES).map(|value| sip::text(uri(value)).into_owned());
+        parties.extend(uris.filter(|uri| !uri.is_empty()).map(|uri| (role, uri)));
     }
+    let (mime, content) = split_headers(rest);
+    let Some(content_type) = headers(mime, b"Content-Type").next() else {
+        // The MIME headers are missing: all that follows the message headers is content.
+        return part(b"", rest);
+    };
+    let encoding = headers(mime, b"Content-Transfer-Encoding").next().unwrap_or_default();
+    part(content_type, &mime::transfer(encoding, content))
+}
+
+/// Values of the headers called `name`.
+fn headers<'a>(head: &'a [u8], name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    head.split(|b| *b == b'\n').filter_map(move |line| {
+        let (found, value) = line.split_at(memchr::memchr(b':', line)?);
+        found.trim_ascii().eq_ignore_ascii_case(name).then(|| value[1..].trim_ascii())
+    })
+}
+
+/// RFC 3862, 4.1: an optional name, then the URI in angle brackets.
+fn uri(value: &[u8]) -> &[u8] {
+    let Some(start) = memchr::memrchr(b'<', value) else { return value };
+    let inner = &value[start + 1..];
+    inner.get(..memchr::memchr(b'>', inner).unwrap_or(inner.len())).unwrap_or_default().trim_ascii()
 }
 
 /// Splits at the first empty line.

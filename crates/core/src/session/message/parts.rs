@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::recent::{Mark, mark};
 use super::{count_fallback, tell};
 use crate::counters::Counter;
-use crate::decode::sms::Alphabet;
+use crate::decode::sms::{Alphabet, Kind, UserData};
+use crate::matching::Selection;
 use crate::packet::{Endpoint, Seen, Time, Transport};
 use crate::product::Party;
 use crate::session::{Observer, Text, TextVia};
@@ -35,14 +37,21 @@ const GAP: char = char::REPLACEMENT_CHARACTER;
 /// One part.
 pub(super) struct Piece {
     sequence: u8,
+    kind: Kind,
     alphabet: Alphabet,
     octets: Vec<u8>,
 }
 
 impl Piece {
-    pub(super) const fn new(sequence: u8, alphabet: Alphabet, octets: Vec<u8>) -> Self {
-        Self { sequence, alphabet, octets }
+    pub(super) fn new(sequence: u8, data: UserData<'_>) -> Self {
+        Self { sequence, kind: data.kind, alphabet: data.alphabet, octets: data.into_owned() }
     }
+}
+
+/// What the pieces are together: the first that is no text says it, and the first part of a push what it pushes.
+pub(super) fn kind(pieces: &[Piece]) -> Kind {
+    let first = pieces.iter().find(|piece| piece.kind != Kind::Text);
+    first.map_or(Kind::Text, |piece| piece.kind.looked_into(&piece.octets))
 }
 
 /// The text of pieces in order, and whether some letters come from fallback tables. `None` when one is no text.
@@ -109,10 +118,12 @@ pub(super) struct Parts {
     held: usize,
     /// The capture's time: a part that an agent reports late waits for the others from now on.
     now: Time,
+    /// Messages told since the last look that somebody got.
+    selected: SmallVec<[(u64, Selection); 1]>,
 }
 
 impl Parts {
-    /// A part has come. `key` names its message.
+    /// A part has come. `key` names its message, whose number is given back.
     #[allow(
         clippy::too_many_arguments,
         reason = "each is one fact of the part; a struct would be made for this call alone"
@@ -126,11 +137,14 @@ impl Parts {
         parties: Vec<Party>,
         seen: &Seen<'_>,
         out: &mut impl Observer,
-    ) {
+    ) -> u64 {
         let content = mark(&[&piece.octets]);
         if let Some(waiting) = self.waiting.get(&key) {
             match waiting.known.iter().find(|(sequence, _)| *sequence == piece.sequence) {
-                Some((_, known)) if *known == content => return out.count(Counter::MessagesRepeated, 1),
+                Some((_, known)) if *known == content => {
+                    out.count(Counter::MessagesRepeated, 1);
+                    return waiting.serial;
+                }
                 // The sender has come round to the same reference: another message.
                 Some(_) => self.give_up(key, out),
                 None if waiting.held + piece.octets.len() > MAX_MESSAGE => {
@@ -143,7 +157,8 @@ impl Parts {
         if !self.waiting.contains_key(&key) {
             self.begin(key, total, via, parties, seen);
         }
-        let Some(waiting) = self.waiting.get_mut(&key) else { return };
+        let Some(waiting) = self.waiting.get_mut(&key) else { return self.next_serial() };
+        let serial = waiting.serial;
         let cost = piece.octets.len() + PART_COST;
         self.held += cost;
         waiting.held += cost;
@@ -159,13 +174,39 @@ impl Parts {
                 (std::mem::take(&mut waiting.pieces), std::mem::take(&mut waiting.parties));
             waiting.held = kept;
             let (text, is_fallback) = join(&pieces);
-            let start = waiting.start;
+            let (kind, start) = (kind(&pieces), waiting.start);
             count_fallback(is_fallback, out);
-            let text =
-                Text { via, parties: &parties, text: text.as_deref(), parts: total, partial: false, start };
-            tell(&text, seen, out);
+            let text = Text {
+                via,
+                parties: &parties,
+                kind,
+                text: text.as_deref(),
+                parts: total,
+                partial: false,
+                start,
+            };
+            let selection = tell(&text, seen, out);
+            self.keep(serial, selection);
         }
         self.make_room(out);
+        serial
+    }
+
+    /// The number of a message that comes in one piece.
+    pub(super) const fn next_serial(&mut self) -> u64 {
+        self.next_serial += 1;
+        self.next_serial
+    }
+
+    fn keep(&mut self, serial: u64, selection: Selection) {
+        if !selection.is_empty() {
+            self.selected.push((serial, selection));
+        }
+    }
+
+    /// Messages told since the last look that somebody got.
+    pub(super) fn take_selected(&mut self) -> impl Iterator<Item = (u64, Selection)> + use<> {
+        std::mem::take(&mut self.selected).into_iter()
     }
 
     /// Gives up the oldest until the limits hold.
@@ -188,8 +229,7 @@ impl Parts {
     }
 
     fn begin(&mut self, key: Mark, total: u8, via: TextVia, parties: Vec<Party>, seen: &Seen<'_>) {
-        let serial = self.next_serial;
-        self.next_serial += 1;
+        let serial = self.next_serial();
         let held = parties.iter().map(|p| p.uri.0.len()).sum();
         self.held += held;
         let waiting = Waiting {
@@ -227,13 +267,16 @@ impl Parts {
         let text = Text {
             via: waiting.via,
             parties: &waiting.parties,
+            kind: kind(&waiting.pieces),
             text: text.as_deref(),
             parts: waiting.total,
             partial: true,
             start: waiting.start,
         };
         let (src, dst, transport) = waiting.between;
-        tell(&text, &Seen { ts: waiting.last, src, dst, transport, packet: None, payload: &[] }, out);
+        let seen = Seen { ts: waiting.last, src, dst, transport, packet: None, payload: &[] };
+        let selection = tell(&text, &seen, out);
+        self.keep(waiting.serial, selection);
     }
 
     /// Gives up what is too old.

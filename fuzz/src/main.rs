@@ -46,6 +46,8 @@ const TARGETS: &[Target] = &[
     ("mime", fuzz::mime),
     ("smpp", fuzz::smpp),
     ("dns", fuzz::dns),
+    ("hep", fuzz::hep),
+    ("websocket", fuzz::websocket),
     ("tls", fuzz::tls),
     ("quic", fuzz::quic),
     ("http", fuzz::http),

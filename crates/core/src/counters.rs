@@ -59,6 +59,8 @@ counters! {
     TcpOverlap => "tcp.overlap",
     /// TCP connections forgotten because the table was full.
     TcpEvicted => "drop.tcp_evicted",
+    /// TCP connections that lost what they held because all together held too much, and they the most for longest.
+    TcpHoarders => "drop.tcp_hoarders",
     /// Octets of a stream thrown away because no message of a known protocol was found in them.
     StreamUnparsed => "drop.stream_unparsed",
     /// SIP messages read.
@@ -213,6 +215,26 @@ counters! {
     MailUnselected => "drop.mail_unselected",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
+    /// Directions of TLS connections that were opened with a logged secret.
+    TlsOpened => "tls.opened",
+    /// Directions of TLS connections given up: no secret is logged, the cipher is none that we open, or octets are missing.
+    TlsUnopened => "tls.unopened",
+    /// WebSocket messages that an extension has changed (permessage-deflate): not read.
+    WebSocketCompressed => "drop.websocket_extended",
+    /// WebSocket messages longer than any SIP message: not read.
+    WebSocketTooLong => "drop.websocket_too_long",
+    /// HEP packets read: messages that agents report.
+    Hep => "hep.packets",
+    /// HEP packets that could not be read, or whose compressed payload is damaged or too large.
+    HepMalformed => "hep.malformed",
+    /// HEP packets refused: HEP is turned off, or their source is not on the list.
+    HepSourceRefused => "drop.hep_source",
+    /// HEP packets refused: the authentication key is missing or wrong.
+    HepKeyRefused => "drop.hep_key",
+    /// HEP packets within HEP packets, deeper than we look.
+    HepTooDeep => "drop.hep_depth",
+    /// HEP packets that give no believable time: that of the capture was taken.
+    HepTimeReplaced => "hep.time_replaced",
     /// Packets and message bodies with digits that a warrant doesn't permit: left out, or blanked.
     DigitsWithheld => "drop.digits",
     /// Selected datagrams that the tap saw twice: released once.

@@ -11,9 +11,9 @@ use std::hint::black_box;
 pub use state::{fragments, mail_session, point, sessions, tcp, web};
 
 use crate::decode::{
-    Framing, dhcp, dhcpv6, diameter, dns, dtls, dtmf, gquic, gsm7, gtpv1c, gtpv2c, hpack, http, http2, ip,
-    isup, link, mail, map, mime, mtp3, quic, radius, rtcp, rtp, sccp, sctp, sdp, sigtran, sip, smpp, sms,
-    tcap, tls, transport, tunnel, unseen,
+    Framing, dhcp, dhcpv6, diameter, dns, dtls, dtmf, gquic, gsm7, gtpv1c, gtpv2c, hep, hpack, http, http2,
+    ip, isup, link, mail, map, mime, mtp3, quic, radius, rtcp, rtp, sccp, sctp, sdp, sigtran, sip, smpp, sms,
+    tcap, tls, transport, tunnel, unseen, websocket,
 };
 use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{self, Keywords};
@@ -212,6 +212,27 @@ pub fn gsm7(octets: &[u8]) {
 pub fn dns(octets: &[u8]) {
     frames(octets, dns::frame);
     _ = black_box(dns::names(octets, &mut |_, name| assert!(name.len() <= 4 * 255, "longer than any name")));
+}
+
+/// A HEP packet of any version and its framing in a stream.
+pub fn hep(octets: &[u8]) {
+    frames(octets, hep::frame);
+    if let Some(payload) = hep::report(octets).and_then(|report| report.payload.octets()) {
+        assert!(payload.len() <= octets.len().max(hep::MAX_INFLATED));
+    }
+}
+
+/// Frames of a WebSocket, and a handshake.
+pub fn websocket(mut octets: &[u8]) {
+    _ = black_box(websocket::is_sip_handshake(octets));
+    while let websocket::Head::Frame(frame) = websocket::head(octets) {
+        assert!(2 <= frame.header && frame.header <= octets.len());
+        let length = usize::try_from(frame.length).unwrap_or(usize::MAX);
+        let mut payload = Vec::new();
+        let rest = &octets[frame.header..];
+        websocket::unmask(&rest[..length.min(rest.len())], frame.mask, &mut payload);
+        octets = &rest[payload.len()..];
+    }
 }
 
 /// A TLS stream up to the end of its `ClientHello`.

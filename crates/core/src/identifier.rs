@@ -15,7 +15,7 @@ mod uri;
 
 pub(crate) use domain::{Domain, DomainIndex};
 pub(crate) use number::Number;
-pub(crate) use plan::NumberingPlans;
+pub(crate) use plan::{Network, NumberingPlans};
 pub(crate) use prefix::Prefix;
 pub(crate) use target::{MIN_PREFIX_IPV6, Target};
 

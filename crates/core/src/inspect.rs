@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Value, json};
 
 use crate::counters::{Counter, Counters};
-use crate::decode::{isup, rtcp, rtp, sdp, sip};
+use crate::decode::{hep, isup, rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
 use crate::product::{Encoding, EndReason, Role, Side};
 use crate::session::call::{Call, Leg, Signalling};
@@ -32,6 +32,11 @@ impl std::fmt::Debug for Inspector {
 }
 
 impl Inspector {
+    /// Takes logged TLS secrets: see `Point::learn_keys`.
+    pub fn learn_keys(&mut self, log: &str) -> usize {
+        self.sessions.learn_keys(log)
+    }
+
     /// Takes one packet.
     pub fn handle(&mut self, packet: &Packet<'_>) {
         self.sessions.handle(packet, &mut self.told);
@@ -180,6 +185,16 @@ impl Observer for Teller {
         if let Some(counter) = flow.visibility.counter() {
             self.counters.count(counter);
         }
+    }
+
+    fn hep(&mut self, report: &hep::Report<'_>, seen: &Seen<'_>) {
+        let message = sip::Message::parse(seen.payload);
+        self.out.push_back(json!({
+            "kind": "hep", "frame": self.counters.get(Counter::PacketsIn),
+            "call_id": message.map(|m| sip::text(m.call_id).into_owned()), "src": seen.src.ip.to_string(),
+            "dst": seen.dst.ip.to_string(), "sport": seen.src.port, "dport": seen.dst.port, "ts": seen.ts.seconds(),
+            "payload_type": report.protocol.0,
+        }));
     }
 
     fn mail_command(&mut self, via: mail::Via, command: &'static str, argument: &[u8], seen: &Seen<'_>) {

@@ -34,7 +34,9 @@ pub struct Point {
 
 impl Point {
     /// A point without tasks: it follows sessions and releases nothing.
-    pub fn new(config: Config) -> Self {
+    pub fn new(mut config: Config) -> Self {
+        let mut sessions = Sessions::new();
+        sessions.trust_agents(std::mem::take(&mut config.agents));
         let release = Release {
             index: Index::default(),
             plans: config.numbering.clone(),
@@ -44,7 +46,6 @@ impl Point {
             watch: Watch::default(),
             last_text: Selection::new(),
         };
-        let mut sessions = Sessions::new();
         sessions.set_leg_header(config.leg_header.clone());
         Self { head: config.head, config, sessions, release }
     }
@@ -72,6 +73,12 @@ impl Point {
     /// selected gets its END record with its next packet, and nothing of it is released after this.
     pub fn withdraw(&mut self, liid: &str) -> bool {
         self.release.index.withdraw(liid)
+    }
+
+    /// Takes TLS secrets that the operator's own servers logged (`SSLKEYLOGFILE`), to read what those servers carried.
+    /// Returns how many lines gave one.
+    pub fn learn_keys(&mut self, log: &str) -> usize {
+        self.sessions.learn_keys(log)
     }
 
     /// Takes one packet. Never fails: bad octets are counted, and a bug is contained and counted.

@@ -26,8 +26,15 @@ Examples:
 """
 )
 @click.argument("sources", nargs=-1, required=True)
+@click.option(
+    "--keylog",
+    "keylogs",
+    multiple=True,
+    metavar="FILE",
+    help="TLS secrets that your own servers logged (SSLKEYLOGFILE), to read what they carried. May be repeated.",
+)
 @site_option
-def run(screen: Screen, site: "Site", sources: tuple[str, ...]) -> int:
+def run(screen: Screen, site: "Site", sources: tuple[str, ...], keylogs: tuple[str, ...]) -> int:
     """Watch SOURCES and keep what the warrants in force select; everything else is dropped and counted.
 
     A source is a capture file (pcap, pcapng; plain, gzip, zstd) or - for standard input; several are merged by time.
@@ -49,7 +56,7 @@ def run(screen: Screen, site: "Site", sources: tuple[str, ...]) -> int:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     begun = time.monotonic()
     try:
-        runner = Runner(site, list(sources), time.time_ns())
+        runner = Runner(site, list(sources), time.time_ns(), keylogs)
         with ProgressLine(enabled=not screen.json) as line:
             report = runner.go(line.show, lambda: bool(caught))
     finally:

@@ -16,6 +16,7 @@ pub(crate) mod gquic;
 pub(crate) mod gsm7;
 pub(crate) mod gtpv1c;
 pub(crate) mod gtpv2c;
+pub(crate) mod hep;
 pub(crate) mod hpack;
 pub(crate) mod http;
 pub(crate) mod http2;
@@ -45,6 +46,7 @@ pub(crate) mod tls;
 pub(crate) mod transport;
 pub(crate) mod tunnel;
 pub(crate) mod unseen;
+pub(crate) mod websocket;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

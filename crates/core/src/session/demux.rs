@@ -1,12 +1,10 @@
 //! Takes packets apart and gives each message to the table that follows its kind of session.
 
-use super::call::{Calls, Circuits};
 use super::clock::Clock;
 use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
-use super::identity::Identities;
-use super::message::Messages;
+use super::hep::Trust;
 use super::ss7::Ss7;
 use super::{Observer, Shared};
 use crate::counters::Counter;
@@ -26,8 +24,9 @@ pub(crate) struct Sessions {
     fragments: Fragments,
     connections: Connections,
     lookups: Lookups,
+    pub(super) shared: Shared,
+    pub(super) agents: Trust,
     ss7: Ss7,
-    shared: Shared,
     clock: Clock,
     /// When timers were looked at last.
     ticked: Option<Time>,
@@ -39,16 +38,17 @@ impl Sessions {
             fragments: Fragments::default(),
             connections: Connections::default(),
             lookups: Lookups::default(),
+            shared: Shared::new(),
+            agents: Trust::default(),
             ss7: Ss7::default(),
-            shared: Shared {
-                calls: Calls::new(),
-                circuits: Circuits::default(),
-                messages: Messages::default(),
-                identities: Identities::default(),
-            },
             clock: Clock::default(),
             ticked: None,
         }
+    }
+
+    /// Takes TLS secrets that the operator's own servers logged. Returns how many lines gave one.
+    pub(crate) fn learn_keys(&mut self, log: &str) -> usize {
+        self.shared.keys.read(log)
     }
 
     /// Sets the header that the site's switches keep the same on all legs of a conversation.
@@ -79,6 +79,7 @@ impl Sessions {
     pub(crate) fn finish(&mut self, out: &mut impl Observer) {
         let now = self.clock.last();
         self.connections.finish(now, &mut self.shared, out);
+        self.relayed(out);
         self.lookups.finish(now, out);
         self.shared.messages.finish(now, out);
         self.shared.calls.finish(now, out);
@@ -95,6 +96,7 @@ impl Sessions {
         self.ticked = Some(now);
         self.fragments.advance(now, &mut |what, n| out.count(what, n));
         self.connections.advance(now, &mut self.shared, out);
+        self.relayed(out);
         self.lookups.advance(now, out);
         self.shared.messages.advance(now, out);
         self.shared.calls.advance(now, out);
@@ -159,7 +161,7 @@ impl Sessions {
                     self.ss7.sctp(&seen, &mut self.shared, out);
                     return;
                 }
-                if self.datagram(&seen, out) {
+                if self.hep(&seen, out) || self.datagram(&seen, out) {
                     return;
                 }
                 match tunnel::teredo_peer(udp.payload) {
@@ -173,6 +175,7 @@ impl Sessions {
                     return;
                 };
                 self.connections.segment(ip, &tcp, packet, ts, &mut self.shared, out);
+                self.relayed(out);
             }
             protocol::SCTP => {
                 let end = |ip| Endpoint { ip, port: 0 };
@@ -231,7 +234,7 @@ impl Sessions {
 
     /// The first octet tells RTP (128 to 191) from text and from the rest, as RFC 7983 does for one port. False when
     /// nobody can read it.
-    fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
+    pub(super) fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
         let Some(&first) = seen.payload.first() else { return false };
         if first & 0xc0 == 0x80 {
             if self.shared.calls.media(seen, out) {

@@ -11,14 +11,18 @@ mod demux;
 mod expiry;
 pub(crate) mod fragments;
 mod hello;
+pub(crate) mod hep;
 mod http2;
 pub(crate) mod identity;
 pub(crate) mod mail;
 pub(crate) mod message;
 pub(crate) mod quic;
+mod sip_stream;
 mod ss7;
 pub(crate) mod tcp;
+pub(crate) mod tls;
 pub(crate) mod web;
+mod websocket;
 
 pub(crate) use demux::Sessions;
 
@@ -247,6 +251,8 @@ pub(crate) trait Observer {
     fn receipt(&mut self, _: &Receipt<'_>, _: &Seen<'_>) {}
     /// A host name was seen in `flow`: as it stood on the wire, without final dot.
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
+    /// An agent reports a message; `seen` is that message as the agent saw it.
+    fn hep(&mut self, _report: &crate::decode::hep::Report<'_>, _seen: &Seen<'_>) {}
     /// A command of a mail session that names somebody, or that hides what follows. For the development tool.
     fn mail_command(&mut self, _: mail::Via, _command: &'static str, _argument: &[u8], _: &Seen<'_>) {}
     /// A mail server has accepted a user.
@@ -279,9 +285,24 @@ pub(crate) struct Shared {
     circuits: call::Circuits,
     messages: message::Messages,
     identities: identity::Identities,
+    /// HEP packets of TCP streams that are still to be read: those of the segment at hand.
+    relayed: Vec<hep::Relayed>,
+    /// Secrets of the operator's own TLS servers.
+    keys: tls::KeyLog,
 }
 
 impl Shared {
+    fn new() -> Self {
+        Self {
+            calls: call::Calls::new(),
+            circuits: call::Circuits::default(),
+            messages: message::Messages::default(),
+            identities: identity::Identities::default(),
+            relayed: Vec::new(),
+            keys: tls::KeyLog::default(),
+        }
+    }
+
     /// A SIP message framed out of a stream.
     fn sip(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
         match sip::Message::parse(seen.payload) {

@@ -15,6 +15,7 @@ use crate::decode::http::{self, Body, Chunked, MAX_HEAD};
 use crate::decode::http2::{self, PREFACE};
 use crate::decode::name::host_of;
 use crate::decode::tls::{self, Step, Stream};
+use crate::decode::websocket;
 use crate::session::NameVia;
 
 /// Octets that a caller keeps of one stream: enough for the longest hello in records of any sensible length.
@@ -39,6 +40,8 @@ enum State {
     Chunked(Chunked),
     /// Frames of HTTP/2, to the end.
     Http2,
+    /// The request asks to go on as a WebSocket of SIP (RFC 7118): what follows isn't ours.
+    Upgraded,
     /// The caller may forget the stream.
     Done,
 }
@@ -71,6 +74,11 @@ impl WebStream {
         self.state == State::Done
     }
 
+    /// What comes next is, if the server agrees, a WebSocket of SIP.
+    pub(crate) fn upgraded(&self) -> bool {
+        self.state == State::Upgraded
+    }
+
     /// How many names were left out since the last call because they weren't printable: to be counted.
     pub(crate) fn take_unreadable(&mut self) -> u32 {
         std::mem::take(&mut self.unreadable)
@@ -100,7 +108,7 @@ impl WebStream {
     /// the others and calls again when more have come; it never has to keep [`MAX_KEPT`].
     pub(crate) fn data(&mut self, buf: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
         let mut at = 0;
-        while at < buf.len() && self.state != State::Done {
+        while at < buf.len() && !matches!(self.state, State::Done | State::Upgraded) {
             match self.step(&buf[at..], emit) {
                 0 => break,
                 consumed => at += consumed,
@@ -112,7 +120,7 @@ impl WebStream {
     /// One transition; `rest` isn't empty. 0 consumed: more octets must come.
     fn step(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
         match self.state {
-            State::Done => rest.len(),
+            State::Done | State::Upgraded => rest.len(),
             State::Undecided => match rest[0] {
                 // Empty lines before a request (RFC 9112, 2.2).
                 b'\r' | b'\n' => 1,
@@ -226,6 +234,7 @@ impl WebStream {
                 self.unreadable += tell(&request, emit);
                 self.foreign = 0;
                 self.state = match request.body {
+                    Body::Length(0) if websocket::is_sip_handshake(&rest[..request.head]) => State::Upgraded,
                     Body::Length(0) | Body::Unknown => State::Undecided,
                     Body::Length(left) => State::Body { left },
                     Body::Chunked => State::Chunked(Chunked::START),

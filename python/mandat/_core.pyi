@@ -23,6 +23,9 @@ class Run:
         earlier runs released.
         """
 
+    def learn_keys(self, log: str) -> int:
+        """Takes TLS secrets that the operator's own servers logged (SSLKEYLOGFILE); returns how many lines gave one."""
+
     def withdraw(self, liid: str) -> bool:
         """Ends a task whose warrant was revoked during the run; False when there is no such task."""
 

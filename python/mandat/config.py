@@ -86,11 +86,25 @@ class Numbering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trunks: tuple[Trunk, ...] = ()
 
 
+class Hep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose HEP packets are read. HEP's sources are easily forged: the list and the key only keep mistakes out."""
+
+    accept: bool = True
+    sources: tuple[str, ...] = ()
+    """Addresses or networks of agents; none: anybody."""
+    key: str | None = None
+    """Authentication key of chunk 0x000e; none: any."""
+
+    def __repr__(self) -> str:
+        return "Hep(...)"  # the key is a secret
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SITE/config.json."""
 
     policy: Policy = Policy()
     numbering: Numbering = Numbering()
+    hep: Hep = Hep()
 
 
 def parse_config(data: bytes, where: str) -> Config:
@@ -99,6 +113,8 @@ def parse_config(data: bytes, where: str) -> Config:
         config = msgspec.json.decode(data, type=Config)
         for trunk in config.numbering.trunks:
             ip_network(trunk.network)
+        for source in config.hep.sources:
+            ip_network(source)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise SiteError(
             "config_invalid",

@@ -53,8 +53,8 @@ REFUSED = [
     ("intercept", {"reference": "a+33639980001"}, "$.reference", ""),
     ("intercept", {"window": {"start": "2026-01-01", "end": LATER}}, "$.window.start", ""),
     ("intercept", {"window": {"start": "2026-01-01T00:00:00+01:00", "end": LATER}}, "$.window.start", ""),
-    ("intercept", {"targets": [{"type": "imsi", "value": "208150000000001"}]}, "$.targets[0].type", "imsi"),
-    ("intercept", {"targets": [{"type": "ipv4Cidr", "value": "x"}]}, "$.targets[0].type", "ipv4Cidr"),
+    ("intercept", {"targets": [{"type": "imei", "value": "208150000000001"}]}, "$.targets[0].type", "imei"),
+    ("intercept", {"targets": [{"type": "ipAddressPort", "value": "x"}]}, "$.targets[0].type", "ipAddressPort"),
     ("intercept", {"targets": [{"type": "+" + SECRET, "value": "x"}]}, "$.targets[0].type", "allowed"),
     ("intercept", {"targets": [{**URI, SECRET: 1}]}, "$.targets[0]", "known"),
     ("retention", {"recipients": [], "targets": [URI]}, "$.targets", "<= 0"),
@@ -213,3 +213,31 @@ def test_the_published_schema_is_the_model() -> None:
 def test_nothing_printed_of_a_warrant_names_a_target(document) -> None:
     warrant = parse_warrant(json.dumps(document()).encode())
     assert SECRET not in repr(warrant) + str(warrant) + repr(warrant.terms) + repr(warrant.terms.targets)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "code"),
+    [
+        ("imsi", "208011234567890", ""),
+        ("imsi", "20801", "target_wrong"),
+        ("nai", "user@isp.example", ""),
+        ("nai", "u" * 254, "target_wrong"),
+        ("macAddress", "00:11:22:33:44:55", ""),
+        ("macAddress", "00:11:22", "target_wrong"),
+        ("ipv4Address", "192.0.2.1", ""),
+        ("ipv4Address", "192.0.2.0/28", "target_wrong"),
+        ("ipv4Cidr", "192.0.2.1/28", "target_wrong"),
+        ("ipv4Cidr", "192.0.0.0/16", "target_wide"),
+        ("ipv6Cidr", "2001:db8:1::/56", ""),
+        ("ipv6Cidr", "2001:db8::/32", "target_wide"),
+        ("ipv6Address", "192.0.2.1", "target_wrong"),
+    ],
+)
+def test_subscribers_and_addresses(document, kind: str, value: str, code: str) -> None:
+    written = json.dumps(document("intercept", targets=[{"type": kind, "value": value}])).encode()
+    if code:
+        found = refusal(written)
+        assert found.code == code
+        assert value not in str(found)
+    else:
+        parse_warrant(written)

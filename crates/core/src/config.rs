@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::error::Refusal;
 use crate::identifier::NumberingPlans;
 use crate::proof::{Checkpoint, NoteKey};
+use crate::session::hep::{Trust, TrustText};
 use crate::task::Kind;
 
 /// Approvers that one site may have.
@@ -17,6 +18,8 @@ struct Document {
     approvers: Vec<Approver>,
     policy: PolicyDocument,
     numbering: NumberingPlans,
+    /// Whose HEP packets are read; absent: anybody's.
+    hep: Option<TrustText>,
     /// Signed checkpoint that the point accepted last; absent at its first start.
     head: Option<String>,
     /// SIP header that the site's switches keep the same on all legs of a conversation, such as `X-CID`.
@@ -61,6 +64,7 @@ pub struct Config {
     pub(crate) approvers: Vec<(String, NoteKey)>,
     pub(crate) policy: Policy,
     pub(crate) numbering: NumberingPlans,
+    pub(crate) agents: Trust,
     pub(crate) head: Option<Checkpoint>,
     pub(crate) leg_header: Option<Box<str>>,
 }
@@ -123,6 +127,10 @@ impl Config {
                 screening_content: document.policy.screening_product.iter().any(|p| p == "IRIandCC"),
             },
             numbering: document.numbering,
+            agents: document
+                .hep
+                .map_or_else(|| Ok(Trust::default()), Trust::try_from)
+                .map_err(Refusal::Config)?,
             head,
             leg_header: document.leg_header.map(Into::into),
         })

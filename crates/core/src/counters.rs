@@ -59,6 +59,8 @@ counters! {
     TcpOverlap => "tcp.overlap",
     /// TCP connections forgotten because the table was full.
     TcpEvicted => "drop.tcp_evicted",
+    /// TCP connections that lost what they held because all together held too much, and they the most for longest.
+    TcpHoarders => "drop.tcp_hoarders",
     /// Octets of a stream thrown away because no message of a known protocol was found in them.
     StreamUnparsed => "drop.stream_unparsed",
     /// SIP messages read.
@@ -149,6 +151,52 @@ counters! {
     NamesHttp => "names.http",
     /// Names left out because they hold control characters or are too long.
     NamesUnreadable => "names.unreadable",
+    /// Names that CNAME, SVCB and HTTPS records lead to.
+    NamesAlias => "names.alias",
+    /// DNS answers that offer `ech`: who asked may hide the name that is visited (RFC 9460, RFC 9849).
+    EchOffered => "names.ech_offered",
+    /// HTTP/2 connections whose header table could not be followed to the end.
+    Http2Lost => "http2.lost",
+    /// Flows that show the name of their site.
+    NamesVisible => "names.visible",
+    /// Flows that show a name which may be the outer one of an encrypted hello (RFC 9849).
+    NamesOuter => "names.outer",
+    /// Flows whose hello names nobody.
+    NotVisibleNoName => "names.not_visible.no_name",
+    /// QUIC and DTLS flows of which no whole hello was seen.
+    NotVisibleNoHello => "names.not_visible.no_hello",
+    /// DNS over TLS (RFC 7858): lookups not visible.
+    NotVisibleDot => "names.not_visible.dot",
+    /// DNS over QUIC (RFC 9250): lookups not visible.
+    NotVisibleDoq => "names.not_visible.doq",
+    /// `WireGuard` tunnels.
+    NotVisibleWireGuard => "names.not_visible.wireguard",
+    /// `OpenVPN` tunnels.
+    NotVisibleOpenVpn => "names.not_visible.openvpn",
+    /// Internet Protocol security: IKE (RFC 7296) and ESP in UDP (RFC 3948).
+    NotVisibleIke => "names.not_visible.ike",
+    /// Relays of TURN (RFC 8656).
+    NotVisibleTurn => "names.not_visible.turn",
+    /// TCP connections of no protocol that shows a name.
+    NotVisibleOther => "names.not_visible.other",
+    /// Messages read that say who holds which address (RADIUS, DHCP, GTP-C, Diameter).
+    IdentityMessages => "identity.messages",
+    /// Such messages that came again.
+    IdentityRepeated => "identity.repeated",
+    /// Assignments of an address to a subscriber begun.
+    Bindings => "identity.bindings",
+    /// Assignments that ended because the address was given to another, without being given back.
+    BindingsTakenOver => "identity.taken_over",
+    /// Assignments older than the one that stands, or of a prefix too wide for one subscriber: not believed.
+    BindingsRefused => "identity.refused",
+    /// Assignments that ended because nothing renewed them: the end was lost, or the lease ran out.
+    BindingsExpired => "identity.expired",
+    /// Assignments forgotten because the table was full.
+    BindingsEvicted => "drop.bindings_evicted",
+    /// Requests forgotten before their answer came, because too many waited.
+    IdentityPendingDropped => "drop.identity_pending",
+    /// IP packets of an address that a task selects.
+    AccessPackets => "access.packets",
     /// Mail messages seen, whole or in part.
     MailMessages => "mail.messages",
     /// Mail messages of which octets are missing: not seen, not asked for, or over the limit.
@@ -171,6 +219,26 @@ counters! {
     MailUnselected => "drop.mail_unselected",
     /// UDP datagrams of no protocol that we read.
     UdpOther => "drop.udp_other",
+    /// Directions of TLS connections that were opened with a logged secret.
+    TlsOpened => "tls.opened",
+    /// Directions of TLS connections given up: no secret is logged, the cipher is none that we open, or octets are missing.
+    TlsUnopened => "tls.unopened",
+    /// WebSocket messages that an extension has changed (permessage-deflate): not read.
+    WebSocketCompressed => "drop.websocket_extended",
+    /// WebSocket messages longer than any SIP message: not read.
+    WebSocketTooLong => "drop.websocket_too_long",
+    /// HEP packets read: messages that agents report.
+    Hep => "hep.packets",
+    /// HEP packets that could not be read, or whose compressed payload is damaged or too large.
+    HepMalformed => "hep.malformed",
+    /// HEP packets refused: HEP is turned off, or their source is not on the list.
+    HepSourceRefused => "drop.hep_source",
+    /// HEP packets refused: the authentication key is missing or wrong.
+    HepKeyRefused => "drop.hep_key",
+    /// HEP packets within HEP packets, deeper than we look.
+    HepTooDeep => "drop.hep_depth",
+    /// HEP packets that give no believable time: that of the capture was taken.
+    HepTimeReplaced => "hep.time_replaced",
     /// Packets and message bodies with digits that a warrant doesn't permit: left out, or blanked.
     DigitsWithheld => "drop.digits",
     /// Selected datagrams that the tap saw twice: released once.

@@ -11,13 +11,15 @@ use std::hint::black_box;
 pub use state::{fragments, mail_session, point, sessions, tcp, web};
 
 use crate::decode::{
-    Framing, dns, dtmf, gsm7, http, ip, isup, link, mail, map, mime, mtp3, quic, red, rtcp, rtp, sccp, sctp,
-    sdes, sdp, sigtran, sip, smpp, sms, srtp, tcap, tls, transport, tunnel,
+    Framing, dhcp, dhcpv6, diameter, dns, dtls, dtmf, gquic, gsm7, gtpv1c, gtpv2c, hep, hpack, http, http2,
+    ip, isup, link, mail, map, mime, mtp3, quic, radius, red, rtcp, rtp, sccp, sctp, sdes, sdp, sigtran, sip,
+    smpp, sms, srtp, tcap, tls, transport, tunnel, unseen, websocket,
 };
 use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{self, Keywords};
 use crate::packet::LinkType;
 use crate::session::quic::QuicHello;
+use crate::session::web::WebStream;
 
 /// Link headers.
 pub fn link(octets: &[u8]) {
@@ -232,6 +234,27 @@ pub fn dns(octets: &[u8]) {
     _ = black_box(dns::names(octets, &mut |_, name| assert!(name.len() <= 4 * 255, "longer than any name")));
 }
 
+/// A HEP packet of any version and its framing in a stream.
+pub fn hep(octets: &[u8]) {
+    frames(octets, hep::frame);
+    if let Some(payload) = hep::report(octets).and_then(|report| report.payload.octets()) {
+        assert!(payload.len() <= octets.len().max(hep::MAX_INFLATED));
+    }
+}
+
+/// Frames of a WebSocket, and a handshake.
+pub fn websocket(mut octets: &[u8]) {
+    _ = black_box(websocket::is_sip_handshake(octets));
+    while let websocket::Head::Frame(frame) = websocket::head(octets) {
+        assert!(2 <= frame.header && frame.header <= octets.len());
+        let length = usize::try_from(frame.length).unwrap_or(usize::MAX);
+        let mut payload = Vec::new();
+        let rest = &octets[frame.header..];
+        websocket::unmask(&rest[..length.min(rest.len())], frame.mask, &mut payload);
+        octets = &rest[payload.len()..];
+    }
+}
+
 /// A TLS stream up to the end of its `ClientHello`.
 pub fn tls(octets: &[u8]) {
     match tls::handshake(octets) {
@@ -270,6 +293,48 @@ pub fn http(octets: &[u8]) {
     let mut body = http::Chunked::START;
     if let Some((skipped, _)) = body.skip(octets) {
         assert!(skipped <= octets.len());
+    }
+}
+
+/// The first message of Google QUIC, in the clear and as if it had been decrypted.
+pub fn gquic(octets: &[u8]) {
+    for found in [gquic::chlo(octets), gquic::chlo_of_frames(octets)] {
+        if let tls::Step::Done(chlo) = found {
+            assert!(chlo.server_name.is_none_or(|name| name.len() <= octets.len()));
+        }
+    }
+}
+
+/// The `ClientHello` of DTLS.
+pub fn dtls(octets: &[u8]) {
+    for fragment in dtls::fragments(octets) {
+        assert!(fragment.offset + fragment.data.len() <= fragment.whole);
+    }
+    if let tls::Step::Done(hello) = dtls::client_hello(octets) {
+        _ = black_box(hello.name());
+    }
+}
+
+/// A header block of HTTP/2.
+pub fn hpack(octets: &[u8]) {
+    for found in hpack::representations(octets).flatten() {
+        if let hpack::Representation::Literal { value, .. } = found {
+            assert!(value.decode().is_none_or(|text| text.len() <= octets.len() * 8 / 5));
+        }
+    }
+}
+
+/// HTTP/2 behind its preface, through the header table.
+pub fn http2(octets: &[u8]) {
+    let mut stream = WebStream::new();
+    assert_eq!(stream.data(http2::PREFACE, &mut |_, _| {}), http2::PREFACE.len());
+    assert!(stream.data(octets, &mut |_, name| assert!(!name.is_empty())) <= octets.len());
+}
+
+/// A datagram of a tunnel.
+pub fn unseen(octets: &[u8]) {
+    for port in [500, 1194, 4500, 9999] {
+        _ = black_box(unseen::tunnel(octets, [port, 1]));
     }
 }
 
@@ -370,6 +435,36 @@ fn frames(mut octets: &[u8], frame: fn(&[u8]) -> Framing) {
         if octets.is_empty() {
             break;
         }
+    }
+}
+
+/// A RADIUS packet.
+pub fn radius(octets: &[u8]) {
+    _ = black_box(radius::Packet::parse(octets).map(|packet| (packet.is_telling(), packet.facts().delay)));
+}
+
+/// A DHCP message of either version.
+pub fn dhcp(octets: &[u8]) {
+    _ = black_box(dhcp::Message::parse(octets).map(|message| message.lease));
+    if let Some(message) = dhcpv6::Message::parse(octets) {
+        message.leases(&mut |_, length, _| assert!(length <= 128));
+    }
+}
+
+/// A GTP-C message of either version.
+pub fn gtpc(octets: &[u8]) {
+    _ = black_box(gtpv1c::Message::parse(octets).map(|message| message.teid));
+    if let Some((message, behind)) = gtpv2c::Message::parse(octets) {
+        assert!(behind.len() < octets.len() && message.control.len() <= 2);
+    }
+}
+
+/// Diameter messages and their framing in a stream.
+pub fn diameter(octets: &[u8]) {
+    frames(octets, diameter::frame);
+    if let Some(message) = diameter::Message::parse(octets) {
+        let walked: usize = message.avps.iter().map(|(_, data)| data.len()).sum();
+        assert!(walked <= octets.len());
     }
 }
 

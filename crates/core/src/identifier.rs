@@ -8,13 +8,16 @@ mod domain;
 pub(crate) mod email;
 mod number;
 mod plan;
+mod prefix;
+pub(crate) mod subscriber;
 mod target;
 mod uri;
 
 pub(crate) use domain::{Domain, DomainIndex};
 pub(crate) use number::Number;
-pub(crate) use plan::NumberingPlans;
-pub(crate) use target::Target;
+pub(crate) use plan::{Network, NumberingPlans};
+pub(crate) use prefix::Prefix;
+pub(crate) use target::{MIN_PREFIX_IPV6, Target};
 
 use std::fmt;
 
@@ -25,6 +28,14 @@ pub(crate) enum Identity {
     Number(Number),
     /// Anything else: a SIP URI in normal form, a short code as `tel:` URI, an alphanumeric sender as written.
     Uri(Box<str>),
+    /// A mobile subscription.
+    Imsi(subscriber::Imsi),
+    /// A user name in normal form (RFC 7542).
+    Nai(Box<str>),
+    /// A hardware address.
+    Mac([u8; 6]),
+    /// An address that is always the target's. Parties of the traffic never are this.
+    Address(Prefix),
     /// A mail address in normal form.
     Mail(Box<str>),
 }
@@ -34,7 +45,10 @@ impl Identity {
     pub(crate) fn text(&self) -> Box<str> {
         match self {
             Self::Number(number) => number.digits().as_str().into(),
-            Self::Uri(text) | Self::Mail(text) => text.clone(),
+            Self::Uri(text) | Self::Mail(text) | Self::Nai(text) => text.clone(),
+            Self::Imsi(imsi) => imsi.text().into(),
+            Self::Mac(mac) => subscriber::mac_text(*mac).into(),
+            Self::Address(prefix) => prefix.text().into(),
         }
     }
 }
@@ -44,6 +58,10 @@ impl fmt::Debug for Identity {
         f.write_str(match self {
             Self::Number(_) => "Number(«redacted»)",
             Self::Uri(_) => "Uri(«redacted»)",
+            Self::Imsi(_) => "Imsi(«redacted»)",
+            Self::Nai(_) => "Nai(«redacted»)",
+            Self::Mac(_) => "Mac(«redacted»)",
+            Self::Address(_) => "Address(«redacted»)",
             Self::Mail(_) => "Mail(«redacted»)",
         })
     }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Value, json};
 
 use crate::counters::{Counter, Counters};
-use crate::decode::{isup, rtcp, rtp, sdp, sip};
+use crate::decode::{hep, isup, rtcp, rtp, sdp, sip};
 use crate::packet::{Endpoint, Packet, Seen, Time};
 use crate::product::{Encoding, EndReason, Role, Side};
 use crate::session::call::{Call, Leg, Signalling};
+use crate::session::identity::{Binding, Via};
 use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Sessions, Text};
 
@@ -31,6 +32,11 @@ impl std::fmt::Debug for Inspector {
 }
 
 impl Inspector {
+    /// Takes logged TLS secrets: see `Point::learn_keys`.
+    pub fn learn_keys(&mut self, log: &str) -> usize {
+        self.sessions.learn_keys(log)
+    }
+
     /// Takes one packet.
     pub fn handle(&mut self, packet: &Packet<'_>) {
         self.sessions.handle(packet, &mut self.told);
@@ -170,9 +176,29 @@ impl Observer for Teller {
 
     fn name(&mut self, _: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>) {
         let address = |e: Endpoint| e.ip.to_string();
+        // Oracles don't tell an outer name by itself: they say that of every name whose hello has the extension.
+        let carried = via.name().trim_end_matches("-ech");
+        // Nobody asked for the name that an alias leads to.
+        let kind = if via.is_lookup() && via != NameVia::Dns { "alias" } else { "name" };
         self.out.push_back(json!({
-            "kind": "name", "via": via.name(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
+            "kind": kind, "via": carried, "outer": via.may_be_outer(), "name": name, "ts": seen.ts.seconds(), "src": address(seen.src),
             "dst": address(seen.dst), "sport": seen.src.port, "dport": seen.dst.port,
+        }));
+    }
+
+    fn flow_closed(&mut self, flow: &mut Flow, _: Time) {
+        if let Some(counter) = flow.visibility.counter() {
+            self.counters.count(counter);
+        }
+    }
+
+    fn hep(&mut self, report: &hep::Report<'_>, seen: &Seen<'_>) {
+        let message = sip::Message::parse(seen.payload);
+        self.out.push_back(json!({
+            "kind": "hep", "frame": self.counters.get(Counter::PacketsIn),
+            "call_id": message.map(|m| sip::text(m.call_id).into_owned()), "src": seen.src.ip.to_string(),
+            "dst": seen.dst.ip.to_string(), "sport": seen.src.port, "dport": seen.dst.port, "ts": seen.ts.seconds(),
+            "payload_type": report.protocol.0,
         }));
     }
 
@@ -205,7 +231,21 @@ impl Observer for Teller {
         }));
     }
 
-    fn flow_closed(&mut self, _: &mut Flow, _: Time) {}
+    fn unbound(&mut self, binding: &Binding, end: Option<Time>) {
+        // The first of the source's own kind: what an operator would look the subscriber up by.
+        let order: [Role; 4] = match binding.via {
+            Via::Radius => [Role::Nai, Role::Imsi, Role::Msisdn, Role::MacAddress],
+            Via::Dhcp => [Role::MacAddress, Role::ClientIdentifier, Role::CircuitId, Role::RemoteId],
+            Via::GtpV1C | Via::GtpV2C | Via::Diameter => [Role::Imsi, Role::Msisdn, Role::Nai, Role::SipUri],
+        };
+        let subscriber = order.iter().find_map(|role| binding.who.iter().find(|p| p.role == *role));
+        let who: BTreeMap<_, _> = binding.who.iter().map(|p| (p.role.name(), &*p.uri.0)).collect();
+        self.out.push_back(json!({
+            "kind": "identity", "via": binding.via.name(), "subscriber": subscriber.map(|p| &*p.uri.0),
+            "address": binding.address.text(), "start": binding.start.seconds(), "end": end.map(Time::seconds),
+            "identities": who,
+        }));
+    }
 
     fn count(&mut self, what: Counter, n: u64) {
         self.counters.add(what, n);

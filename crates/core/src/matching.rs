@@ -1,5 +1,9 @@
 //! The index of admitted tasks, and the only place where a [`Match`] is made.
 
+pub(crate) mod watch;
+
+use std::sync::atomic::Ordering;
+
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
@@ -12,6 +16,8 @@ use crate::session::call::{Call, Followed};
 use crate::session::mail::Item;
 use crate::session::{Flow, Text};
 use crate::task::{Criteria, Kind, Task};
+
+use self::watch::{Held, Until, Wanted};
 
 /// Tasks that one point holds. A country's operator has hundreds; each costs a few hundred octets a target.
 const MAX_TASKS: usize = 10_000;
@@ -40,6 +46,11 @@ pub struct Match {
     selected: Time,
     signals: u64,
     ended: bool,
+    /// Where the match rests on an address: when that stops being the target's.
+    until: Option<Until>,
+    packets: u64,
+    octets: u64,
+    last: Time,
 }
 
 impl Match {
@@ -61,8 +72,31 @@ impl Match {
         self.start
     }
     /// First moment at which nothing more may be released.
-    pub(crate) const fn end(&self) -> Time {
-        self.end
+    pub(crate) fn end(&self) -> Time {
+        self.until.as_ref().map_or(self.end, |until| self.end.min(Time(until.load(Ordering::Relaxed))))
+    }
+    /// Whether it rests on an address that the target holds.
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.until.is_some()
+    }
+    /// One more packet of the target.
+    pub(crate) fn tally(&mut self, ts: Time, octets: u64) {
+        self.packets += 1;
+        self.octets += octets;
+        self.last = self.last.max(ts);
+    }
+    pub(crate) const fn packets(&self) -> u64 {
+        self.packets
+    }
+    pub(crate) const fn octets(&self) -> u64 {
+        self.octets
+    }
+    /// Time of the last packet that was tallied.
+    pub(crate) const fn last(&self) -> Time {
+        self.last
+    }
+    pub(crate) const fn set_role(&mut self, role: Role) {
+        self.role = Some(role);
     }
     pub(crate) const fn role(&self) -> Option<Role> {
         self.role
@@ -467,7 +501,7 @@ impl Index {
         for id in self.screening_domain.clone() {
             let Some(domains) = &self.tasks[id as usize].domains else { continue };
             let Some(criterion) = domains.find(name).first().copied() else { continue };
-            if let Some(at) = flow.selection.iter().position(|m| m.task.0 == id) {
+            if let Some(at) = flow.selection.iter().position(|m| m.task.0 == id && !m.is_bound()) {
                 met.push((at, false));
                 continue;
             }
@@ -501,6 +535,28 @@ impl Index {
             return Err(Unselected::OutsideWindow);
         }
         self.select(id, now)
+    }
+
+    /// Tasks that name this subscriber. A keyword narrows a task to texts; an access session has none.
+    pub(crate) fn subscribers(&self, identity: Option<&Identity>) -> SmallVec<[(u32, u16); 1]> {
+        let mut found = self.holders(identity);
+        found.retain(|(id, _)| self.tasks[*id as usize].keywords.is_none());
+        found
+    }
+
+    /// Selects what the holder of an address does.
+    pub(crate) fn follow_address(
+        &mut self,
+        wanted: Wanted,
+        held: &Held,
+        now: Time,
+    ) -> Result<Match, Unselected> {
+        let mut found = self.select(wanted.task, now)?;
+        found.start = found.start.max(held.start);
+        found.until = Some(held.until.clone());
+        found.role = Some(Role::FramedAddress);
+        found.target = Some(wanted.target);
+        Ok(found)
     }
 
     fn holders(&self, identity: Option<&Identity>) -> SmallVec<[(u32, u16); 1]> {
@@ -561,6 +617,10 @@ impl Admitted {
             selected: now,
             signals: 0,
             ended: false,
+            until: None,
+            packets: 0,
+            octets: 0,
+            last: now,
         }
     }
 }

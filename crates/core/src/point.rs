@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::config::Config;
 use crate::copies::{Copies, Sight};
 use crate::counters::{Counter, Counters};
-use crate::decode::{rtp, sip};
+use crate::decode::{ip, rtp, sip};
 use crate::error::Refusal;
 use crate::identifier::NumberingPlans;
+use crate::matching::watch::Watch;
 use crate::matching::{Index, Match, Resume, Selection, TaskState, Unselected};
 use crate::packet::{Packet, Seen, Time};
 use crate::product::{
@@ -18,6 +19,7 @@ use crate::product::{
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
 use crate::session::call::{Call, CallState, Signalling};
+use crate::session::identity::Binding;
 use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Receipt, Sessions, Text};
 use crate::task::{Kind, Task};
@@ -32,17 +34,19 @@ pub struct Point {
 
 impl Point {
     /// A point without tasks: it follows sessions and releases nothing.
-    pub fn new(config: Config) -> Self {
+    pub fn new(mut config: Config) -> Self {
+        let mut sessions = Sessions::new();
+        sessions.trust_agents(std::mem::take(&mut config.agents));
         let release = Release {
             index: Index::default(),
             plans: config.numbering.clone(),
             counters: Counters::default(),
             copies: Copies::default(),
             out: VecDeque::new(),
+            watch: Watch::default(),
             opened: Vec::new(),
             last_text: Selection::new(),
         };
-        let mut sessions = Sessions::new();
         sessions.set_leg_header(config.leg_header.clone());
         Self { head: config.head, config, sessions, release }
     }
@@ -56,6 +60,7 @@ impl Point {
             ));
         }
         let id = self.release.index.add(task, resume)?;
+        self.release.admitted(id);
         let task = self.release.index.task(id);
         Ok(Admission { id, liid: task.liid(), kind: task.kind(), recipients: task.recipients() })
     }
@@ -71,6 +76,12 @@ impl Point {
         self.release.index.withdraw(liid)
     }
 
+    /// Takes TLS secrets that the operator's own servers logged (`SSLKEYLOGFILE`), to read what those servers carried.
+    /// Returns how many lines gave one.
+    pub fn learn_keys(&mut self, log: &str) -> usize {
+        self.sessions.learn_keys(log)
+    }
+
     /// Takes one packet. Never fails: bad octets are counted, and a bug is contained and counted.
     pub fn handle(&mut self, packet: &Packet<'_>) {
         self.contain(|sessions, release| sessions.handle(packet, release));
@@ -78,7 +89,10 @@ impl Point {
 
     /// The source has ended: sessions that are still open are closed and say so.
     pub fn finish(&mut self) {
-        self.contain(Sessions::finish);
+        self.contain(|sessions, release| {
+            sessions.finish(release);
+            release.targets_end();
+        });
     }
 
     /// The next piece of product.
@@ -136,6 +150,7 @@ struct Release {
     counters: Counters,
     copies: Copies,
     out: VecDeque<Product>,
+    watch: Watch,
     /// The last packet of SRTP that was opened. Only packets of selected calls are.
     opened: Vec<u8>,
     /// The matches of the last text.
@@ -588,16 +603,17 @@ impl Observer for Release {
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>) {
         self.counters.count(match via {
             NameVia::Dns => Counter::NamesDns,
-            NameVia::Tls => Counter::NamesTls,
-            NameVia::Quic => Counter::NamesQuic,
-            NameVia::Http | NameVia::HttpConnect => Counter::NamesHttp,
+            NameVia::DnsCname | NameVia::DnsSvcb => Counter::NamesAlias,
+            NameVia::Tls | NameVia::TlsEch | NameVia::Dtls => Counter::NamesTls,
+            NameVia::Quic | NameVia::QuicEch | NameVia::Gquic => Counter::NamesQuic,
+            NameVia::Http | NameVia::Http2 | NameVia::HttpConnect => Counter::NamesHttp,
         });
         let counters = &mut self.counters;
         let missed = &mut |why| counters.count(counter_of(why));
         let met = self.index.name(flow, name, seen.ts, missed);
         self.suspensions(seen.ts);
         // A DNS answer repeats the question; it is told once.
-        let answer = via == NameVia::Dns && seen.src == flow.server;
+        let answer = via.is_lookup() && seen.src == flow.server;
         if !met.is_empty() && self.is_copy(seen, name) {
             return;
         }
@@ -607,7 +623,7 @@ impl Observer for Release {
                 continue;
             }
             let kind = match (via, new) {
-                (NameVia::Dns, _) => IriType::Report,
+                (via, _) if via.is_lookup() => IriType::Report,
                 (_, true) => IriType::Begin,
                 (_, false) => IriType::Continue,
             };
@@ -615,10 +631,27 @@ impl Observer for Release {
                 event: "name",
                 via: Some(via.name()),
                 name: Some(Pii(name.to_ascii_lowercase().into())),
+                // Whose visit it was, where the network says who held the address.
+                parties: self.watch.who(flow.client.ip, seen.ts),
                 start: Some(flow.start),
                 ..addresses(seen)
             };
             self.iri(&flow.selection[at], kind, seen.ts, Service::Flow, facts);
+        }
+        for at in 0..flow.selection.len() {
+            let found = &flow.selection[at];
+            let is_live = (found.start()..found.end()).contains(&seen.ts);
+            if answer || !found.is_bound() || !is_live || self.index.suspended(found.task()) {
+                continue;
+            }
+            let facts = Facts {
+                event: "name",
+                via: Some(via.name()),
+                name: Some(Pii(name.to_ascii_lowercase().into())),
+                start: Some(found.selected()),
+                ..addresses(seen)
+            };
+            self.iri(&flow.selection[at], IriType::Continue, seen.ts, Service::Flow, facts);
         }
     }
 
@@ -626,10 +659,17 @@ impl Observer for Release {
         if flow.named {
             self.counters.count(Counter::FlowsNamed);
         }
+        if let Some(counter) = flow.visibility.counter() {
+            self.counters.count(counter);
+        }
         if flow.selection.is_empty() {
             self.counters.count(Counter::FlowsUnselected);
         }
         for found in std::mem::take(&mut flow.selection) {
+            if found.is_bound() {
+                self.flow_ends(flow, &found, now, "flow_end");
+                continue;
+            }
             // A lookup is no session: its report stands alone.
             if flow.dns || self.index.suspended(found.task()) {
                 continue;
@@ -653,6 +693,22 @@ impl Observer for Release {
             };
             self.iri(&found, IriType::End, now.min(found.end()), Service::Flow, facts);
         }
+    }
+
+    fn bound(&mut self, binding: &Binding) {
+        self.binding_begins(binding);
+    }
+
+    fn unbound(&mut self, binding: &Binding, end: Option<Time>) {
+        self.binding_ends(binding, end);
+    }
+
+    fn flow_packet(&mut self, flow: &mut Flow, seen: &Seen<'_>, octets: u64) {
+        self.follow(flow, seen, octets);
+    }
+
+    fn ip_packet(&mut self, ip: &ip::Ip<'_>, octets: &[u8], ts: Time) {
+        self.access_packet(ip, octets, ts);
     }
 
     fn count(&mut self, what: Counter, n: u64) {
@@ -775,6 +831,9 @@ fn place(outer: &[u8], inner: &[u8]) -> (u32, u32) {
         (0, 0)
     }
 }
+
+#[path = "point_access.rs"]
+mod access;
 
 #[cfg(test)]
 #[path = "point_tests.rs"]

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::decode::quic::Version;
+use crate::decode::quic::tests::{crypto, seal};
+use crate::decode::tls::tests::hello_with_ech;
 use crate::packet::LinkType;
 use crate::proof::testlog;
 
@@ -367,6 +370,47 @@ fn a_keyword_narrows_a_warrant_and_a_ceiling_ends_a_screening() {
     assert_eq!((of("S Report"), of("S cc"), of("suspended")), (2, 0, 1));
 }
 
+/// A lookup of www.example.net, whose answer is an alias, and a QUIC hello for it under ECH.
+#[test]
+fn p55_p57_p69_records_say_alias_and_outer_name_and_counters_say_what_is_hidden() {
+    let alias = json!([{"type": "domain", "value": "edge.example", "subdomains": false}]);
+    let outer = json!([{"type": "domain", "value": "public.example", "subdomains": true}]);
+    let mut tap = Tap(point(&[
+        warrant("A", "screening", &json!({"criteria": alias, "ceiling": {"sessions": 9}})),
+        warrant("O", "screening", &json!({"criteria": outer, "ceiling": {"sessions": 9}})),
+    ]));
+    let question = b"\x03www\x07example\x03net\0\0\x01\0\x01";
+    let query = [&b"\0\x09\x01\0\0\x01\0\0\0\0\0\0"[..], question].concat();
+    let cname = b"\xc0\x0c\0\x05\0\x01\0\0\0\x09\0\x0e\x04edge\x07example\0";
+    let answer = [&b"\0\x09\x81\x80\0\x01\0\x01\0\0\0\0"[..], question, cname].concat();
+    tap.packet(1, &datagram(53, &query, false));
+    tap.packet(2, &datagram(53, &answer, true));
+    let frames = crypto(0, &hello_with_ech("public.example"));
+    tap.packet(3, &datagram(443, &seal(Version::V1, b"firstcid", b"firstcid", &[], 0, &frames), false));
+    let mut wireguard = vec![0; 148];
+    wireguard[0] = 1;
+    tap.packet(4, &datagram(51820, &wireguard, false));
+    tap.0.finish();
+    let told: Vec<_> = std::iter::from_fn(|| tap.0.poll())
+        .filter_map(|product| match product {
+            Product::Iri(iri) if iri.facts.event == "name" => {
+                Some((iri.liid.0.to_string(), iri.iri_type, iri.facts.via))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("A".to_owned(), IriType::Report, Some("dns-cname")),
+            ("O".to_owned(), IriType::Begin, Some("quic-ech")),
+        ]
+    );
+    let counters = tap.0.counters();
+    let of = [Counter::NamesVisible, Counter::NamesOuter, Counter::NotVisibleWireGuard, Counter::NamesAlias];
+    assert_eq!(of.map(|counter| counters.get(counter)), [0, 1, 1, 1]);
+}
+
 #[test]
 fn p51_a_hit_names_its_warrant_its_criterion_and_its_form() {
     let words = json!([
@@ -695,6 +739,8 @@ fn a_call_of_a_circuit_switch_makes_the_same_product_as_one_of_sip() {
     assert_eq!(records, [("44207946000".into(), "33639980101".into())]);
 }
 
+#[path = "point_access_tests.rs"]
+mod access;
 /// The tasks of the fuzz target `point`, in one log. The numbers and words are those of the demo capture.
 #[test]
 fn the_fuzz_target_has_tasks_that_are_admitted() {

@@ -63,6 +63,24 @@ pub enum Role {
     Originator,
     /// Destination address of a short message (TP-DA, SMPP `destination_addr`).
     Recipient,
+    /// IMSI of an access session (GTP, Diameter, 3GPP's RADIUS attributes).
+    Imsi,
+    /// Number of an access session: MSISDN, Calling-Station-Id.
+    Msisdn,
+    /// User name of an access session: RADIUS or Diameter User-Name, Subscription-Id of type NAI.
+    Nai,
+    /// Hardware address (DHCP chaddr, Calling-Station-Id).
+    MacAddress,
+    /// DHCP client identifier or DUID, in hexadecimal.
+    ClientIdentifier,
+    /// Line of an access network: Agent Circuit ID, Interface-Id, in hexadecimal.
+    CircuitId,
+    /// Agent Remote ID, in hexadecimal.
+    RemoteId,
+    /// SIP URI of an access session (Diameter Subscription-Id of type SIP URI).
+    SipUri,
+    /// The address of a packet, which the network had given to the target.
+    FramedAddress,
     /// Calling party number of ISUP (Q.763, 3.10).
     CallingParty,
     /// Called party number of ISUP (Q.763, 3.9), with the digits of later messages.
@@ -122,6 +140,15 @@ impl Role {
             Self::HistoryInfo => "history_info",
             Self::Originator => "originator",
             Self::Recipient => "recipient",
+            Self::Imsi => "imsi",
+            Self::Msisdn => "msisdn",
+            Self::Nai => "nai",
+            Self::MacAddress => "mac_address",
+            Self::ClientIdentifier => "client_identifier",
+            Self::CircuitId => "circuit_id",
+            Self::RemoteId => "remote_id",
+            Self::SipUri => "sip_uri",
+            Self::FramedAddress => "framed_address",
             Self::CallingParty => "calling_party",
             Self::CalledParty => "called_party",
             Self::OriginalCalled => "original_called",
@@ -157,7 +184,13 @@ impl Role {
             | Self::OriginalCalled
             | Self::Redirecting
             | Self::Redirection
-            | Self::Connected => Trust::Network,
+            | Self::Connected
+            | Self::Imsi
+            | Self::Msisdn
+            | Self::CircuitId
+            | Self::RemoteId
+            | Self::SipUri
+            | Self::FramedAddress => Trust::Network,
             Self::From
             | Self::To
             | Self::PPreferredIdentity
@@ -172,6 +205,10 @@ impl Role {
             | Self::HeaderFrom
             | Self::HeaderTo
             | Self::HeaderCc
+            | Self::Nai
+            // A device may call itself what it likes (RFC 7844 asks it to).
+            | Self::MacAddress
+            | Self::ClientIdentifier
             // Often what a telephone behind an exchange says of itself (Q.731.3).
             | Self::GenericNumber => Trust::User,
         }
@@ -196,6 +233,8 @@ pub enum Service {
     Message,
     /// A conversation of two transport addresses.
     Flow,
+    /// A subscriber holds an address (TS 102 232-3, internet access).
+    Access,
     /// A mail, or a login at a mail server.
     Mail,
 }
@@ -207,6 +246,7 @@ impl Service {
             Self::Call => "call",
             Self::Message => "message",
             Self::Flow => "flow",
+            Self::Access => "access",
             Self::Mail => "mail",
         }
     }
@@ -231,6 +271,8 @@ pub enum EndReason {
     AuthorityEnded,
     /// The call went on without the target, who has transferred it: the authority doesn't reach those who are left.
     TargetLeft,
+    /// The address went back to the network.
+    Released,
 }
 
 impl EndReason {
@@ -245,6 +287,7 @@ impl EndReason {
             Self::Evicted => "evicted",
             Self::AuthorityEnded => "authority_ended",
             Self::TargetLeft => "target_left",
+            Self::Released => "released",
         }
     }
 }
@@ -277,10 +320,14 @@ pub struct Facts {
     pub end: Option<Time>,
     /// Why a call ended.
     pub end_reason: Option<EndReason>,
-    /// How a name or text was carried: `dns`, `tls`, `quic`, `http`, `http-connect`; `sip`, `ims`, `smpp`.
+    /// How a name or text was carried: `dns`, `dns-cname` and `dns-svcb` (what the name asked for leads to), `tls`, `dtls`,
+    /// `quic`, `gquic`, `http`, `http2`, `http-connect`; `tls-ech` and `quic-ech` where the name may be the outer one and
+    /// the inner one is unknown (RFC 9849); `sip`, `ims`, `smpp`.
     pub via: Option<&'static str>,
     /// The host name, as seen, lower case, A-labels.
     pub name: Option<Pii<Box<str>>>,
+    /// The address or prefix that the network gave to the subscriber.
+    pub address: Option<Pii<Box<str>>>,
     /// Packets of the flow, both directions.
     pub packets: Option<u64>,
     /// Octets of the flow on the IP layer, both directions.
@@ -475,6 +522,8 @@ pub enum CcKind {
     Rtcp,
     /// A text message: `octets` is its text in UTF-8.
     Text,
+    /// An IP packet of an access session, without its link layer and without the tunnel that it came in.
+    Packet,
     /// A mail: `octets` is the message (RFC 5322) as the receiver gets it, transfer dots taken out. `partial`: not all.
     Mail {
         /// Octets are missing.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::error::Refusal;
-use crate::identifier::{Domain, Target};
+use crate::identifier::{Domain, Identity, Prefix, Target};
 use crate::packet::Time;
 use crate::proof::{Checkpoint, Hash, open_entry};
 
@@ -309,6 +309,15 @@ impl Task {
         &self.targets
     }
 
+    /// Targets that are addresses, with their index.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (u16, Prefix)> {
+        let address = |(i, target): (usize, &Target)| match target.identity() {
+            Identity::Address(prefix) => Some((u16::try_from(i).ok()?, *prefix)),
+            _ => None,
+        };
+        self.targets.iter().enumerate().filter_map(address)
+    }
+
     pub(crate) fn criteria(&self) -> &Criteria {
         &self.criteria
     }
@@ -446,8 +455,8 @@ impl Warrant {
                 if targets.len() != 1 || !matches!(criteria, Criteria::None) || content {
                     return refuse("a disclosure warrant has one target, no criteria and product IRI");
                 }
-                if targets.iter().any(Target::is_mail) {
-                    return refuse("a mail address: only records of calls are kept");
+                if targets.iter().any(|t| !matches!(t.identity(), Identity::Number(_) | Identity::Uri(_))) {
+                    return refuse("call records hold numbers and URIs: a disclosure names one of these");
                 }
                 if self.recipients.is_empty() {
                     return refuse("recipients is empty: nobody could read the answer");

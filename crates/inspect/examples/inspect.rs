@@ -7,12 +7,16 @@ use std::process::ExitCode;
 use mandat_core::inspect::Inspector;
 
 fn main() -> ExitCode {
-    let files: Vec<_> = std::env::args().skip(1).collect();
+    let mut files: Vec<_> = std::env::args().skip(1).collect();
+    let keylog = files.iter().position(|word| word == "--keylog").and_then(|at| {
+        files.remove(at);
+        (at < files.len()).then(|| files.remove(at))
+    });
     if files.is_empty() {
-        eprintln!("usage: inspect FILE…");
+        eprintln!("usage: inspect [--keylog FILE] FILE…");
         return ExitCode::from(2);
     }
-    match print(&files) {
+    match print(&files, keylog.as_deref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("inspect: {reason}");
@@ -21,9 +25,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn print(files: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+fn print(files: &[String], keylog: Option<&str>) -> Result<(), Box<dyn std::error::Error>> {
     let mut source = mandat_source::open(files)?;
     let mut inspector = Inspector::default();
+    if let Some(path) = keylog {
+        inspector.learn_keys(&std::fs::read_to_string(path)?);
+    }
     let mut out = BufWriter::new(std::io::stdout().lock());
     while let Some(packet) = source.next()? {
         inspector.handle(&packet);

@@ -39,7 +39,7 @@ fn party_fields() -> Fields {
 /// |---|---|---|
 /// | `liid`, `cin`, `sequence` | utf8, u32, u32 | the record's label, session and number (TS 102 232-1, 5.2) |
 /// | `iri_type` | utf8 | `BEGIN`, `END`, `CONTINUE`, `REPORT` |
-/// | `service`, `event` | utf8 | `call`, `message`, `flow`, `mail`; what happened, in one word |
+/// | `service`, `event` | utf8 | `call`, `message`, `flow`, `access`, `mail`; what happened, in one word |
 /// | `ts` | timestamp ns UTC | when |
 /// | `matched`, `target` | utf8, u16 | which field held the target, and its index in the warrant |
 /// | `criterion`, `form` | u16, utf8 | which criterion was met, by the `raw` or `normalised` text or its `skeleton` |
@@ -52,6 +52,7 @@ fn party_fields() -> Fields {
 /// | `start`, `ringing`, `answer`, `end` | timestamp ns UTC | of the session so far |
 /// | `end_reason` | utf8 | `bye`, `cancel`, `failure`, `timeout`, `source_ended`, `evicted` |
 /// | `via`, `name` | utf8 | how a name or text was carried; the host name |
+/// | `address` | utf8 | the address or prefix that the network gave to the subscriber |
 /// | `packets`, `octets` | u64 | of a flow, both directions |
 /// | `kind` | utf8 | what a message is: `text`, `binary`, `silent`, `sim`, `wap_push`, … |
 /// | `state` | utf8 | what a receipt says became of the message |
@@ -91,6 +92,7 @@ pub fn iri_schema() -> Arc<Schema> {
             ("end_reason", text(), true),
             ("via", text(), true),
             ("name", text(), true),
+            ("address", text(), true),
             ("packets", DataType::UInt64, true),
             ("octets", DataType::UInt64, true),
             ("kind", text(), true),
@@ -237,6 +239,7 @@ impl Row for Iri {
             texts(facts().map(|f| f.end_reason.map(mandat_core::EndReason::name))),
             texts(facts().map(|f| f.via)),
             texts(facts().map(|f| f.name.as_ref().map(|n| &*n.0))),
+            texts(facts().map(|f| f.address.as_ref().map(|a| &*a.0))),
             Arc::new(facts().map(|f| f.packets).collect::<UInt64Array>()),
             Arc::new(facts().map(|f| f.octets).collect::<UInt64Array>()),
             texts(facts().map(|f| f.kind)),

@@ -120,7 +120,8 @@ fn exported_pdu(cc: &Cc) -> Vec<u8> {
         CcKind::Circuit(carrier) => carrier.name().as_bytes(),
         CcKind::Rtp(_) => b"rtp",
         CcKind::Rtcp => b"rtcp",
-        CcKind::Text | CcKind::Mail { .. } => b"data",
+        // A whole IP packet is never exported as a PDU; it has its own link type.
+        CcKind::Text | CcKind::Packet | CcKind::Mail { .. } => b"data",
     };
     let mut out = Vec::with_capacity(64);
     let mut put = |tag: u16, value: &[u8]| {

@@ -129,7 +129,7 @@ impl Recording {
         open.section.push(cc);
         open.to = open.to.max(cc.ts);
         match &cc.kind {
-            CcKind::Signal | CcKind::Circuit(_) | CcKind::Text | CcKind::Mail { .. } => {
+            CcKind::Signal | CcKind::Circuit(_) | CcKind::Text | CcKind::Packet | CcKind::Mail { .. } => {
                 self.tally(Lane::Signal, None).pending += 1;
             }
             CcKind::Rtcp => self.tally(Lane::Rtcp, None).pending += 1,
@@ -396,7 +396,10 @@ impl Recording {
             closed: closed.is_some(),
             // A call whose end nobody saw may have gone on: its recording is not known to be whole.
             complete: closed.is_some_and(|c| {
-                let ended = matches!(c.end_reason, EndReason::Bye | EndReason::Cancel | EndReason::Failure);
+                let ended = matches!(
+                    c.end_reason,
+                    EndReason::Bye | EndReason::Cancel | EndReason::Failure | EndReason::Released
+                );
                 ended && c.signals <= signals.written && c.selected <= c.start
             }) && nothing_dropped
                 && none_beyond

@@ -13,6 +13,9 @@ ENTRIES = {
     "calls": Entry("mandat.cli.calls:calls", "List, show and export selected calls."),
     "messages": Entry("mandat.cli.messages:messages", "List, show and export selected text messages."),
     "flows": Entry("mandat.cli.flows:flows", "List, show and export selected internet flows."),
+    "access": Entry(
+        "mandat.cli.access:access", "List, show and export times at which targets held addresses."
+    ),
     "mails": Entry("mandat.cli.mails:mails", "List, show, open and export selected mails."),
     "recordings": Entry("mandat.cli.recordings:recordings", "List, show and export recordings of calls."),
     "recording": Entry("mandat.cli.recordings:recording", "Open one recording with the agency's key."),

@@ -26,8 +26,15 @@ Examples:
 """
 )
 @click.argument("sources", nargs=-1, required=True)
+@click.option(
+    "--keylog",
+    "keylogs",
+    multiple=True,
+    metavar="FILE",
+    help="TLS secrets that your own servers logged (SSLKEYLOGFILE), to read what they carried. May be repeated.",
+)
 @site_option
-def run(screen: Screen, site: "Site", sources: tuple[str, ...]) -> int:
+def run(screen: Screen, site: "Site", sources: tuple[str, ...], keylogs: tuple[str, ...]) -> int:
     """Watch SOURCES and keep what the warrants in force select; everything else is dropped and counted.
 
     A source is a capture file (pcap, pcapng; plain, gzip, zstd) or - for standard input; several are merged by time.
@@ -49,7 +56,7 @@ def run(screen: Screen, site: "Site", sources: tuple[str, ...]) -> int:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     begun = time.monotonic()
     try:
-        runner = Runner(site, list(sources), time.time_ns())
+        runner = Runner(site, list(sources), time.time_ns(), keylogs)
         with ProgressLine(enabled=not screen.json) as line:
             report = runner.go(line.show, lambda: bool(caught))
     finally:
@@ -100,7 +107,26 @@ def show(screen: Screen, report: "RunReport") -> None:
             for name, count in report.dropped.items()
         ]
         screen.say("dropped: " + ", ".join(parts))
+    if report.names:
+        screen.say(names_of(report.names))
     tell_faults(screen, report)
+
+
+def names_of(names: dict[str, int]) -> str:
+    """The share of flows whose site could not be seen, and why: a warrant for a domain selects none of them."""
+    flows = sum(names.values())
+    hidden = {
+        name.removeprefix("not_visible.").replace("_", " "): count
+        for name, count in names.items()
+        if name.startswith("not_visible.")
+    }
+    unseen = sum(hidden.values())
+    said = f"names: not visible in {unseen:,} of {flows:,} flows ({unseen / flows:.0%})"
+    if hidden:
+        said += ": " + ", ".join(f"{count:,} {why}" for why, count in hidden.items())
+    if outer := names.get("outer"):
+        said += f"; in {outer:,} the name may be the outer one of an encrypted hello"
+    return said
 
 
 def note_of(task: "TaskResult") -> str:

@@ -26,6 +26,7 @@ class Service(StrEnum):
     CALL = "call"
     MESSAGE = "message"
     FLOW = "flow"
+    ACCESS = "access"
     MAIL = "mail"
 
 

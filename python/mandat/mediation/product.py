@@ -89,7 +89,8 @@ class Reader:
         for table in self._tables(self._files(service, liid, cin), identities):
             for row in table.to_pylist():
                 if row["service"] == service.value and cin in {None, row["cin"]}:
-                    if row["cin"] in texts:
+                    # A receipt has the CIN of its message and tells nothing of what stood in it.
+                    if row["event"] == "message" and row["cin"] in texts:
                         row["text"] = texts[row["cin"]]
                     found.append(row)
         return found

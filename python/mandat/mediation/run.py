@@ -6,13 +6,14 @@ they come. (4) Sessions are closed. (5) What each warrant got is written to the 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mandat.core import translated
-from mandat.errors import MandatError, Refusal
+from mandat.errors import MandatError, Refusal, SourceError
 from mandat.mediation.numbers import Numbers, close_numbers, next_numbers, open_numbers
 from mandat.warrant import instant
 
@@ -34,6 +35,9 @@ QUICK, SLOW = 0.02, 0.2
 
 HEED_SECONDS = 1.0
 """A warrant that is revoked during a run releases nothing after this and one step."""
+
+MAX_KEYLOG = 128 << 20
+"""Octets of one TLS key log: some 700,000 lines, more than the core keeps."""
 
 HARMLESS = ("a block of unknown type", "a packet without time")
 """What `mandat_source::Reason` says of things that lose nothing. Any other warning means a damaged source."""
@@ -83,6 +87,8 @@ class RunReport:
     counters: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     """The counters of what was dropped, and why."""
+    names: dict[str, int] = field(default_factory=dict)
+    """Flows by whether the name of their site could be seen: `visible`, `outer`, `not_visible.REASON`."""
     warnings: list[str] = field(default_factory=list)
     damaged_sources: int = 0
     faults: list[dict[str, Any]] = field(default_factory=list)
@@ -97,11 +103,34 @@ class RunReport:
 Progress = dict[str, int | None]
 
 
+def read_keylog(path: str) -> str:
+    """The text of a TLS key log; one that can't be read is refused: nobody should wait for what it would show."""
+    try:
+        size = Path(path).stat().st_size
+        if size > MAX_KEYLOG:
+            raise SourceError(
+                "keylog_too_large",
+                f"the key log has {size:,} octets; {MAX_KEYLOG:,} are read at most",
+                where=path,
+                advice="Keep the lines of the time that the capture covers.",
+            )
+        with Path(path).open(encoding="ascii", errors="replace") as file:
+            return file.read(MAX_KEYLOG)
+    except OSError as error:
+        raise SourceError(
+            "keylog_unreadable",
+            f"the key log can't be read: {error.strerror}",
+            where=path,
+            advice="Give the file that the server writes, and let this user read it.",
+        ) from None
+
+
 class Runner:
     """Carries one run through its five steps."""
 
-    def __init__(self, site: "Site", sources: list[str], now_ns: int) -> None:
+    def __init__(self, site: "Site", sources: list[str], now_ns: int, keylogs: Sequence[str] = ()) -> None:
         self.site = site
+        self._keylogs = [read_keylog(path) for path in keylogs]
         self.now_ns = now_ns
         self.report = RunReport(site.new_run_id())
         self._held = ExitStack()
@@ -138,6 +167,9 @@ class Runner:
             )
         with translated() as core:
             self._run: Any = core.Run(offer.config, sources, str(self._product), self.report.run)
+        for keylog in self._keylogs:
+            self._run.learn_keys(keylog)
+        self._keylogs.clear()  # the core has the secrets; nobody else needs them
         for admission in admissions:  # (2)
             self._admit(admission)
         if not self._numbers:
@@ -250,6 +282,11 @@ class Runner:
         counters: dict[str, int] = self._run.counters()
         self.report.counters = counters
         self.report.dropped = {name: count for name, count in counters.items() if name.startswith("drop.")}
+        self.report.names = {
+            name.removeprefix("names."): count
+            for name, count in counters.items()
+            if name.startswith(("names.visible", "names.outer", "names.not_visible."))
+        }
         self.report.warnings = list(self._run.warnings())
         self.report.damaged_sources = sum(not _harmless(warning) for warning in self.report.warnings)
         progress = self._run.progress()

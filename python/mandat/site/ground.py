@@ -71,6 +71,7 @@ class Ground:
                     "screening_product": rules.screening_product,
                 },
                 "numbering": self.config.numbering,
+                "hep": self.config.hep,
             }
         )
 

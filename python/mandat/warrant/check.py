@@ -3,6 +3,7 @@
 No refusal repeats a value of the document: it may be somebody's number.
 """
 
+import ipaddress
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
 # Identifiers of TS 103 280 that the point can't select by. Named, so that nobody believes they were.
 NOT_HONOURED = frozenset(
     {
-        "imsi", "imei", "supiImsi", "supiNai", "suci", "pei", "gpsi", "impu", "impi", "nai",
-        "ipv4Address", "ipv4Cidr", "ipv6Address", "ipv6Cidr", "ipAddressPort", "tcpPort", "udpPort",
-        "portRange", "macAddress", "internationalizedEmailAddress", "username", "asNumber", "cellId",
-        "location", "msisdn",
+        "imei", "supiImsi", "supiNai", "suci", "pei", "gpsi", "impu", "impi",
+        "ipAddressPort", "tcpPort", "udpPort", "portRange", "internationalizedEmailAddress",
+        "username", "asNumber", "cellId", "location", "msisdn",
     }
 )  # fmt: skip
 
@@ -29,6 +29,25 @@ NOT_HONOURED = frozenset(
 _E164 = re.compile(r"\+?[1-9][0-9]{6,14}")
 _SIP = re.compile(r"sips?:[^\s<>\"@]+@[^\s<>\"@]+", re.IGNORECASE)
 _TEL = re.compile(r"tel:\+[0-9().-]{7,32}", re.IGNORECASE)
+# TS 23.003 2.2; RFC 7542 without control characters; TS 103 280 MACAddress and its usual spellings.
+_IMSI = re.compile(r"[0-9]{6,15}")
+_NAI = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,253}")
+_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
+# As the core has it: nobody is given more (RIPE-690), and a wider one is a town.
+_SHORTEST = {4: 24, 6: 40}
+_FORM = {
+    "e164Number": "Write +33612345678.",
+    "sipUri": "Write sip:user@domain.",
+    "telUri": "Write tel:+33612345678.",
+    "emailAddress": "Write user@domain.",
+    "imsi": "Write 6 to 15 digits.",
+    "nai": "Write the user name as RADIUS has it: user or user@realm.",
+    "macAddress": "Write 00:11:22:33:44:55.",
+    "ipv4Address": "Write 192.0.2.1.",
+    "ipv6Address": "Write 2001:db8::1.",
+    "ipv4Cidr": "Write 192.0.2.0/28, with no bit set behind the prefix.",
+    "ipv6Cidr": "Write 2001:db8:1::/56, with no bit set behind the prefix.",
+}
 # RFC 5321 4.1.2 and RFC 6531 3.3, as far as a typing error shows; the core reads it exactly.
 _MAIL = re.compile(
     r'(?:"(?:[^"\\]|\\.)+"|[^\s<>()\[\],;:\\"@*]+)@(?:\[[0-9A-Za-z:.]+\]|[^\s<>()\[\],;:\\"@*]+)'
@@ -69,7 +88,7 @@ def before_decoding(value: Any) -> None:
                 "target_not_honoured",
                 f"targets of type {kind} can't be honoured by this point",
                 where=f"$.targets[{number}].type",
-                advice="Name the person by e164Number, sipUri, telUri or emailAddress, or use another system.",
+                advice="Name a number, sipUri, telUri, emailAddress, imsi, nai, macAddress or IP address.",
             )
 
 
@@ -94,20 +113,52 @@ def explain(error: msgspec.ValidationError, value: Any) -> WarrantError:
 
 def targets(found: Sequence["Target"]) -> None:
     """Each target must have its type's form, and none may stand there twice."""
-    forms = {"e164Number": _E164, "sipUri": _SIP, "telUri": _TEL, "emailAddress": _MAIL}
+    forms = {
+        "e164Number": _E164,
+        "sipUri": _SIP,
+        "telUri": _TEL,
+        "emailAddress": _MAIL,
+        "imsi": _IMSI,
+        "nai": _NAI,
+        "macAddress": _MAC,
+    }
     seen = set()
     for number, target in enumerate(found):
         where = f"$.targets[{number}].value"
-        if not forms[target.type].fullmatch(target.value):
+        form = forms.get(target.type)
+        if form is None:
+            _address(target, where)
+        elif not form.fullmatch(target.value):
             raise WarrantError(
                 "target_wrong",
                 f"this is no {target.type}",
                 where=where,
-                advice="Write +33612345678, sip:user@domain, tel:+33612345678 or user@domain.",
+                advice=_FORM[target.type],
             )
         if target in seen:
             raise WarrantError("target_twice", "the target is named twice", where=where, advice="Remove one.")
         seen.add(target)
+
+
+def _address(target: "Target", where: str) -> None:
+    """An address or prefix, exactly as one writes it, and not so wide that it holds a population."""
+    version, kind = (4 if target.type.startswith("ipv4") else 6), target.type[4:]
+    try:
+        network = ipaddress.ip_network(target.value)
+    except ValueError:
+        network = None
+    slash = "/" in target.value
+    if network is None or network.version != version or slash != (kind == "Cidr") or "%" in target.value:
+        raise WarrantError(
+            "target_wrong", f"this is no {target.type}", where=where, advice=_FORM[target.type]
+        )
+    if network.prefixlen < _SHORTEST[version]:
+        raise WarrantError(
+            "target_wide",
+            "a prefix so short holds a population",
+            where=where,
+            advice="Name at least a /24 of IPv4 or a /40 of IPv6.",
+        )
 
 
 def criteria(found: Sequence["Criterion"]) -> None:

@@ -52,7 +52,19 @@ MAX_RECIPIENTS = 16
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A target identifier (TS 103 280). Never printed."""
 
-    type: Literal["e164Number", "sipUri", "telUri", "emailAddress"]
+    type: Literal[
+        "e164Number",
+        "sipUri",
+        "telUri",
+        "emailAddress",
+        "imsi",
+        "nai",
+        "macAddress",
+        "ipv4Address",
+        "ipv4Cidr",
+        "ipv6Address",
+        "ipv6Cidr",
+    ]
     value: Annotated[str, Meta(min_length=1, max_length=512)]
 
     def __repr__(self) -> str:

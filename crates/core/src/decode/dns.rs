@@ -18,6 +18,12 @@ const MAX_RECORDS: u16 = 64;
 const MAX_POINTERS: u8 = 127;
 
 const CNAME: u16 = 5;
+/// RFC 9460, 14.1.
+const SVCB: u16 = 64;
+const HTTPS: u16 = 65;
+
+/// `SvcParamKey` of ECH configurations (RFC 9848, 3).
+const ECH: u16 = 5;
 
 /// Where in a message a name stood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +32,8 @@ pub(crate) enum Section {
     Question,
     /// The target of a CNAME in an answer: an alias of the name asked for, not what the user asked for.
     Cname,
+    /// The target of an SVCB or HTTPS record in an answer (RFC 9460, 2.1): where the service is, by another name.
+    Svcb,
 }
 
 /// What a message was, besides its names.
@@ -37,14 +45,20 @@ pub(crate) struct Message {
     pub(crate) unreadable: u16,
     /// Questions or answers left unread: over a limit, or cut off.
     pub(crate) cut: bool,
+    /// An answer offers `ech`: the name in the hello that follows may not be the one asked for.
+    pub(crate) ech: bool,
 }
 
 /// Emits the names of a message. `None`, and nothing emitted, when it isn't DNS.
 pub(crate) fn names(message: &[u8], emit: &mut dyn FnMut(Section, &str)) -> Option<Message> {
     let header = header(message)?;
     let mut at = HEADER;
-    let mut found =
-        Message { response: header.response, unreadable: 0, cut: header.questions > MAX_QUESTIONS };
+    let mut found = Message {
+        response: header.response,
+        unreadable: 0,
+        cut: header.questions > MAX_QUESTIONS,
+        ech: false,
+    };
     let mut name = Name::default();
     for index in 0..header.questions.min(MAX_QUESTIONS) {
         let end = name.read(message, at);
@@ -79,9 +93,21 @@ fn answers(
         };
         if kind == CNAME && name.read(message, data).is_some() {
             name.emit(Section::Cname, found, emit);
+        } else if let SVCB | HTTPS = kind
+            // Priority, then the target, which is never compressed and is the root where it is the owner itself.
+            && let Some(end_of_name) = name.read(message, data + 2).filter(|end_of_name| *end_of_name <= end)
+        {
+            name.emit(Section::Svcb, found, emit);
+            found.ech |= message.get(end_of_name..end).is_some_and(offers_ech);
         }
         at = end;
     }
+}
+
+/// Whether the parameters of an SVCB record hold `ech` (RFC 9460, 2.2).
+fn offers_ech(parameters: &[u8]) -> bool {
+    let mut cursor = Cursor(parameters);
+    std::iter::from_fn(|| cursor.u16().zip(cursor.vec16())).any(|(key, _)| key == ECH)
 }
 
 /// Type, and where the data of the resource record at `at` begins and ends (RFC 1035, 4.1.3).
@@ -252,7 +278,7 @@ mod tests {
     fn p57_a_query_gives_its_name_in_the_case_it_came_in() {
         let (found, all) = read(&message(0x0100, 1, 0, &question("wWw.ExAmPlE.cOm"))).unwrap();
         assert_eq!(all, [(Section::Question, "wWw.ExAmPlE.cOm".to_owned())]);
-        assert_eq!(found, Message { response: false, unreadable: 0, cut: false });
+        assert_eq!(found, Message { response: false, unreadable: 0, cut: false, ech: false });
     }
 
     #[test]
@@ -266,6 +292,24 @@ mod tests {
         let want =
             [(Section::Question, "www.example.com".into()), (Section::Cname, "edge.example.com".into())];
         assert_eq!(all, want);
+    }
+
+    #[test]
+    fn p55_an_https_record_tells_its_target_and_that_ech_is_offered() {
+        let record = |parameters: &[u8]| {
+            let data = [&[0, 1][..], &wire("svc.example.net"), parameters].concat();
+            let mut body = question("www.example.com");
+            body.extend([0xc0, 12, 0, 65, 0, 1, 0, 0, 0, 9]);
+            body.extend((data.len() as u16).to_be_bytes());
+            body.extend(data);
+            read(&message(0x8180, 1, 1, &body)).unwrap()
+        };
+        // alpn=h2, then ech.
+        let (found, all) = record(&[0, 1, 0, 3, 2, b'h', b'2', 0, 5, 0, 2, 1, 2]);
+        assert!(found.ech);
+        assert_eq!(all[1], (Section::Svcb, "svc.example.net".to_owned()));
+        assert!(!record(&[0, 1, 0, 3, 2, b'h', b'2']).0.ech);
+        assert!(!record(&[0, 5, 0, 9, 1]).0.ech, "cut");
     }
 
     #[test]

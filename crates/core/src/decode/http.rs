@@ -120,6 +120,25 @@ pub(crate) fn request(buf: &[u8]) -> Step<Request<'_>> {
     if found.head > MAX_HEAD { Step::Foreign } else { Step::Done(found) }
 }
 
+/// Octets of the head of a response that switches to HTTP/2 (RFC 7540, 3.2), if there is one at the start of `buf`.
+pub(crate) fn switches_to_http2(buf: &[u8]) -> Option<usize> {
+    if !buf.starts_with(b"HTTP/1.1 101") {
+        return None;
+    }
+    let (mut rest, mut h2c) = (&buf[..buf.len().min(MAX_HEAD)], false);
+    let all = rest.len();
+    while let Some((current, after)) = line(rest) {
+        rest = after;
+        if current.is_empty() {
+            return h2c.then_some(all - rest.len());
+        }
+        let colon = memchr::memchr(b':', current).unwrap_or(0);
+        h2c |=
+            current[..colon].eq_ignore_ascii_case(b"upgrade") && current[colon + 1..].trim_ascii() == b"h2c";
+    }
+    None
+}
+
 /// Whether asking [`request`] again is any use once octets have come behind the first `seen`: the first line or the
 /// head has ended in them. Asking at every segment would make many small ones costly.
 pub(crate) fn more_to_tell(buf: &[u8], seen: usize) -> bool {

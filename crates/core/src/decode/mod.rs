@@ -6,10 +6,20 @@
 
 pub(crate) mod ber;
 pub(crate) mod cursor;
+pub(crate) mod dhcp;
+pub(crate) mod dhcpv6;
+pub(crate) mod diameter;
 pub(crate) mod dns;
+pub(crate) mod dtls;
 pub(crate) mod dtmf;
+pub(crate) mod gquic;
 pub(crate) mod gsm7;
+pub(crate) mod gtpv1c;
+pub(crate) mod gtpv2c;
+pub(crate) mod hep;
+pub(crate) mod hpack;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod ip;
 pub(crate) mod isup;
 pub(crate) mod link;
@@ -19,6 +29,7 @@ pub(crate) mod mime;
 pub(crate) mod mtp3;
 pub(crate) mod name;
 pub(crate) mod quic;
+pub(crate) mod radius;
 pub(crate) mod receipt;
 pub(crate) mod red;
 pub(crate) mod rtcp;
@@ -32,10 +43,13 @@ pub(crate) mod sip;
 pub(crate) mod smpp;
 pub(crate) mod sms;
 pub(crate) mod srtp;
+pub(crate) mod tbcd;
 pub(crate) mod tcap;
 pub(crate) mod tls;
 pub(crate) mod transport;
 pub(crate) mod tunnel;
+pub(crate) mod unseen;
+pub(crate) mod websocket;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

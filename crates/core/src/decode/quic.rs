@@ -19,6 +19,8 @@ impl Version {
     pub(crate) const V1: Self = Self(1);
     /// RFC 9369.
     pub(crate) const V2: Self = Self(0x6b33_43cf);
+    /// Google QUIC 50: `Q050`.
+    pub(crate) const Q050: Self = Self(0x5130_3530);
 }
 
 /// An Initial packet, still protected.
@@ -185,7 +187,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn coalesced_packets_are_all_found() {
+    fn p52_coalesced_packets_are_all_found() {
         let one = seal(Version::V1, &SAMPLE_DCID, &SAMPLE_DCID, &[], 0, &sample_frames());
         let mut datagram = one.clone();
         datagram.extend([0xe0, 0, 0, 0, 1, 1, 9, 0, 0x40, 4, 1, 2, 3, 4]); // Handshake
@@ -205,7 +207,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn frames_around_crypto_are_passed_over() {
+    fn p53_frames_around_crypto_are_passed_over() {
         let mut frames = vec![0, 0, 1];
         frames.extend([2, 5, 0, 1, 0, 1, 2]); // ACK with one range more
         frames.extend([3, 5, 0, 0, 0, 1, 2, 3]); // ACK with ECN counts

@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 
 use super::mime;
 use crate::product::Role;
-pub(crate) use frame::frame;
+pub(crate) use frame::{MAX_HEADERS, MAX_MESSAGE, frame, length};
 
 /// Longest start line that is taken for one. RFC 3261 sets no limit; real ones stay below 300 octets, the longest of
 /// the RFC 4475 torture messages below 700, and a stream of anything else must be given up some time.

@@ -13,13 +13,15 @@ pub(crate) const MAX_HELLO: usize = 0xffff;
 const MAX_RECORD: usize = 1 << 14;
 
 const HANDSHAKE: u8 = 22;
-const CLIENT_HELLO: u8 = 1;
+pub(super) const CLIENT_HELLO: u8 = 1;
 const RECORD_HEADER: usize = 5;
 const HANDSHAKE_HEADER: usize = 4;
 
 /// Extension numbers (IANA, TLS `ExtensionType` Values).
 mod extension {
     pub(super) const SERVER_NAME: u16 = 0;
+    /// RFC 5764.
+    pub(super) const USE_SRTP: u16 = 14;
     pub(super) const ALPN: u16 = 16;
     /// RFC 9849.
     pub(super) const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
@@ -44,7 +46,6 @@ pub(crate) struct ClientHello<'a> {
     /// First `host_name` of the `server_name` extension (RFC 6066, 3).
     pub(crate) server_name: Option<&'a [u8]>,
     /// Body of the ALPN extension (RFC 7301): see [`ClientHello::protocols`].
-    #[allow(dead_code, reason = "no record tells it yet")]
     alpn: &'a [u8],
     /// `encrypted_client_hello` is there. The server name is then the outer one and the inner one unknown; real use
     /// and GREASE look the same (RFC 9849, 6.2), so this never means that the outer name is false.
@@ -52,6 +53,8 @@ pub(crate) struct ClientHello<'a> {
     /// `encrypted_server_name`, its forerunner.
     #[allow(dead_code, reason = "no record tells it yet")]
     pub(crate) esni: bool,
+    /// `use_srtp`: keys for the media of a call, and no site.
+    pub(crate) srtp: bool,
 }
 
 impl<'a> ClientHello<'a> {
@@ -61,7 +64,6 @@ impl<'a> ClientHello<'a> {
     }
 
     /// Protocols offered: `h2`, `http/1.1`, `h3`, …
-    #[allow(dead_code, reason = "no record tells it yet")]
     pub(crate) fn protocols(&self) -> impl Iterator<Item = &'a [u8]> {
         let mut list = Cursor(self.alpn);
         std::iter::from_fn(move || list.vec8())
@@ -73,7 +75,7 @@ pub(crate) fn client_hello(handshake: &[u8]) -> Step<ClientHello<'_>> {
     match hello_length(handshake) {
         Step::Done(whole) => match handshake.get(HANDSHAKE_HEADER..whole) {
             None => Step::NeedMore,
-            Some(body) => parse(body).map_or(Step::Foreign, Step::Done),
+            Some(body) => parse(body, false).map_or(Step::Foreign, Step::Done),
         },
         Step::NeedMore => Step::NeedMore,
         Step::Foreign => Step::Foreign,
@@ -92,15 +94,23 @@ pub(crate) fn hello_length(handshake: &[u8]) -> Step<usize> {
     }
 }
 
-fn parse(body: &[u8]) -> Option<ClientHello<'_>> {
+/// The hello of DTLS, without its handshake header.
+pub(super) fn hello_of_dtls(body: &[u8]) -> Option<ClientHello<'_>> {
+    parse(body, true)
+}
+
+fn parse(body: &[u8], datagrams: bool) -> Option<ClientHello<'_>> {
     let mut cursor = Cursor(body);
-    // legacy_version: 3.0 (SSL 3) to 3.4; later versions stay at 3.3.
-    if cursor.u8()? != 3 {
+    // legacy_version: 3.0 (SSL 3) to 3.4; later versions stay at 3.3. DTLS counts down from 254.255.
+    if cursor.u8()? != if datagrams { 0xfe } else { 3 } {
         return None;
     }
     cursor.u8()?;
     cursor.take(32)?; // random
     cursor.vec8()?; // legacy_session_id
+    if datagrams {
+        cursor.vec8()?; // cookie (RFC 6347, 4.2.1)
+    }
     cursor.vec16()?; // cipher_suites
     cursor.vec8()?; // legacy_compression_methods
     let mut hello = ClientHello::default();
@@ -114,6 +124,7 @@ fn parse(body: &[u8]) -> Option<ClientHello<'_>> {
         let data = extensions.vec16()?;
         match kind {
             extension::SERVER_NAME => hello.server_name = hello.server_name.or_else(|| host_name(data)),
+            extension::USE_SRTP => hello.srtp = true,
             extension::ALPN => hello.alpn = Cursor(data).vec16().unwrap_or_default(),
             extension::ENCRYPTED_CLIENT_HELLO => hello.ech = true,
             extension::ENCRYPTED_SERVER_NAME => hello.esni = true,
@@ -250,6 +261,11 @@ pub(crate) mod tests {
         hello(&[extension(51, &[9; 1216]), server_name(name), extension(16, b"\0\x0c\x02h2\x08http/1.1")])
     }
 
+    /// The same with `encrypted_client_hello`.
+    pub(crate) fn hello_with_ech(name: &str) -> Vec<u8> {
+        hello(&[server_name(name), extension(0xfe0d, &[0; 40])])
+    }
+
     /// Cuts handshake octets into records of at most the given lengths, in turn.
     pub(crate) fn records(handshake: &[u8], lengths: &[usize]) -> Vec<u8> {
         let (mut out, mut rest, mut turn) = (Vec::new(), handshake, lengths.iter().cycle());
@@ -286,7 +302,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn encrypted_hellos_are_told() {
+    fn p55_encrypted_hellos_are_told() {
         let octets =
             hello(&[extension(0xfe0d, &[0; 186]), server_name("public.example"), extension(0xffce, &[1])]);
         let Step::Done(found) = client_hello(&octets) else { panic!() };
@@ -295,7 +311,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_hello_without_name_or_extensions_is_still_one() {
+    fn p54_a_hello_without_name_or_extensions_is_still_one() {
         let mut old = hello(&[]);
         assert_eq!(client_hello(&old), Step::Done(ClientHello::default()));
         old.truncate(old.len() - 2);
@@ -327,7 +343,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn records_of_one_octet_are_put_together() {
+    fn p54_records_of_one_octet_are_put_together() {
         let stream = records(&hello_for("www.example.com"), &[1]);
         assert_eq!(name_in(&stream), Step::Done("www.example.com".into()));
         assert_eq!(name_in(&stream[..stream.len() - 1]), Step::NeedMore);
@@ -367,8 +383,8 @@ pub(crate) mod tests {
         fn any_octets_are_safe(octets in proptest::collection::vec(any::<u8>(), 0..600)) {
             let _ = name_in(&octets);
             let _ = client_hello(&octets);
-            let _ = parse(&octets);
-            let _ = parse(&[&hello_for("a.example")[4..44], &octets].concat());
+            let _ = parse(&octets, false);
+            let _ = parse(&[&hello_for("a.example")[4..44], &octets].concat(), true);
         }
 
         #[test]

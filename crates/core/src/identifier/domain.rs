@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_labels_only() {
+    fn p58_whole_labels_only() {
         let index = index();
         for (name, ids) in [
             ("example.com", &[0, 1][..]),

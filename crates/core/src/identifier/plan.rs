@@ -184,13 +184,13 @@ impl NumberingPlans {
 
 /// An IP network: the address with all bits beyond the length zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Network {
+pub(crate) struct Network {
     address: IpAddr,
     length: u8,
 }
 
 impl Network {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
         let address: IpAddr = address.parse().ok()?;
         let length = match length {
@@ -200,6 +200,10 @@ impl Network {
         };
         let network = Self::around(address, length)?;
         (network.address == address).then_some(network)
+    }
+
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        Self::around(address, self.length) == Some(*self)
     }
 
     fn around(address: IpAddr, length: u8) -> Option<Self> {

@@ -3,11 +3,18 @@
 use thiserror::Error;
 
 use super::number::{MAX_DIGITS, Number};
+use super::subscriber::{self, Imsi};
 use super::uri::Scheme;
-use super::{Identity, email, uri};
+use super::{Identity, Prefix, email, uri};
 
 /// TS 103 280, `InternationalE164`: fewer digits are no subscriber.
 const MIN_TARGET_DIGITS: usize = 7;
+
+/// The widest network that one target may hold. An enterprise has a /24; a wider one is a town.
+const MIN_PREFIX_IPV4: u8 = 24;
+
+/// RIPE-690: nobody is delegated more than a /48; some enterprises hold a few of them.
+pub(crate) const MIN_PREFIX_IPV6: u8 = 40;
 
 /// A target identifier, in the normal form that parties of the traffic are brought to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -24,6 +31,8 @@ pub(crate) enum TargetError {
     NoUser,
     #[error("stands for withheld identities: it would select every anonymous caller")]
     Nobody,
+    #[error("a prefix so short holds a population: at least /24 for IPv4, /40 for IPv6")]
+    TooWide,
     #[error("target type {0} is refused: {1}")]
     Unsupported(&'static str, &'static str),
     #[error("target type is not one of TS 103 280")]
@@ -31,15 +40,13 @@ pub(crate) enum TargetError {
 }
 
 const MOBILE: &str = "the point reads no mobile signalling that carries it";
-const ADDRESS: &str =
-    "the point has no address assignments, and an address without its period names no subscriber";
+const ADDRESS: &str = "give the address without a port: a port names no subscriber";
 const PORT: &str = "a port names no subscriber";
 const TUNNEL: &str = "the point reads no tunnel or link identifiers";
 const IMS: &str = "give the sipUri or telUri of the subscriber instead";
 
 /// Types that the standards know and that the point can't honour yet, each with its reason.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    ("imsi", MOBILE),
     ("imei", MOBILE),
     ("imeiCheckDigit", MOBILE),
     ("imeiSv", MOBILE),
@@ -50,18 +57,12 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("gpsiNai", MOBILE),
     ("peiImei", MOBILE),
     ("peiImeiSv", MOBILE),
-    ("nai", MOBILE),
-    ("ipv4Address", ADDRESS),
-    ("ipv4Cidr", ADDRESS),
-    ("ipv6Address", ADDRESS),
-    ("ipv6Cidr", ADDRESS),
     ("ipAddressPort", ADDRESS),
     ("tcpPort", PORT),
     ("tcpPortRange", PORT),
     ("udpPort", PORT),
     ("udpPortRange", PORT),
     ("internationalizedEmailAddress", "give it as emailAddress, which takes any letters"),
-    ("macAddress", TUNNEL),
     ("gtpuTunnelId", TUNNEL),
     ("vlanId", TUNNEL),
     ("h323Uri", "the point reads no H.323"),
@@ -91,6 +92,12 @@ impl Target {
             "telUri" if matches!(Scheme::of(value), Some((Scheme::Tel, _))) => uri::of_target(value)?,
             "emailAddress" => email::of_target(value)?,
             "sipUri" | "telUri" => return Err(TargetError::Malformed),
+            "imsi" => {
+                Imsi::from_digits(value.as_bytes()).map(Identity::Imsi).ok_or(TargetError::Malformed)?
+            }
+            "nai" => subscriber::nai(value).map(Identity::Nai).ok_or(TargetError::Malformed)?,
+            "macAddress" => subscriber::mac(value).map(Identity::Mac).ok_or(TargetError::Malformed)?,
+            "ipv4Address" | "ipv6Address" | "ipv4Cidr" | "ipv6Cidr" => address(kind, value)?,
             other => {
                 let known = UNSUPPORTED.iter().find(|(name, _)| *name == other);
                 return Err(
@@ -115,6 +122,19 @@ impl Target {
     pub(crate) const fn identity(&self) -> &Identity {
         &self.0
     }
+}
+
+/// An address is the target's for the whole window: the authority vouches for that.
+fn address(kind: &str, value: &str) -> Result<Identity, TargetError> {
+    let prefix = Prefix::parse(value).ok_or(TargetError::Malformed)?;
+    let (is_ipv4, is_prefix) = (kind.starts_with("ipv4"), kind.ends_with("Cidr"));
+    if prefix.is_ipv4() != is_ipv4 || value.contains('/') != is_prefix {
+        return Err(TargetError::Malformed);
+    }
+    if prefix.length() < if is_ipv4 { MIN_PREFIX_IPV4 } else { MIN_PREFIX_IPV6 } {
+        return Err(TargetError::TooWide);
+    }
+    Ok(Identity::Address(prefix))
 }
 
 #[cfg(test)]
@@ -163,6 +183,29 @@ mod tests {
             ("e164number", "+33612345678", UnknownKind),
         ] {
             assert_eq!(Target::parse(kind, value), Err(error), "{kind} {value}");
+        }
+        for (kind, value, error) in [
+            ("imsi", "20801", Malformed),
+            ("imsi", "2080112345678901", Malformed),
+            ("nai", "", Malformed),
+            ("macAddress", "00:11", Malformed),
+            ("ipv4Address", "192.0.2.0/24", Malformed),
+            ("ipv4Cidr", "192.0.2.1", Malformed),
+            ("ipv4Cidr", "192.0.2.1/24", Malformed),
+            ("ipv6Address", "192.0.2.1", Malformed),
+            ("ipv4Cidr", "192.0.0.0/16", TargetError::TooWide),
+            ("ipv6Cidr", "2001:db8::/32", TargetError::TooWide),
+        ] {
+            assert_eq!(Target::parse(kind, value), Err(error), "{kind} {value}");
+        }
+        for (kind, value) in [
+            ("imsi", "001010000000001"),
+            ("nai", "user@isp.example"),
+            ("macAddress", "00-11-22-33-44-55"),
+            ("ipv4Address", "192.0.2.1"),
+            ("ipv6Cidr", "2001:db8:1::/56"),
+        ] {
+            assert!(Target::parse(kind, value).is_ok(), "{kind} {value}");
         }
         for (kind, why) in UNSUPPORTED {
             let error = Target::parse(kind, "4711").expect_err("unsupported");

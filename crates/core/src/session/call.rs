@@ -273,7 +273,7 @@ impl Call {
     fn apply(&mut self, event: Event, ts: Time) -> Change {
         let (state, mut change) = transition(self.state, event);
         if state != self.state {
-            self.inner.since = ts;
+            self.inner.since = self.inner.last_signal;
         }
         match (event, change) {
             // Only the first 180 or 183 is ringing, and only the first 2xx is the answer.
@@ -380,6 +380,9 @@ pub(crate) struct Calls {
     /// The header that the site joins legs by.
     leg_header: Option<Box<str>>,
     hasher: DefaultHashBuilder,
+    /// The capture's time. Signs of life are counted by it where an agent reports a message of long ago: deadlines lie
+    /// in the capture's time, and a call that is being replayed is alive.
+    now: Time,
 }
 
 impl Calls {
@@ -394,6 +397,7 @@ impl Calls {
             legs: Legs::default(),
             leg_header: None,
             hasher: DefaultHashBuilder::default(),
+            now: Time::default(),
         }
     }
 
@@ -441,7 +445,8 @@ impl Calls {
             return;
         }
         let inner = &mut call.inner;
-        inner.last_signal = inner.last_signal.max(seen.ts);
+        let alive = seen.ts.max(self.now);
+        inner.last_signal = inner.last_signal.max(alive);
         match seen.transport {
             Transport::Udp => call.udp = true,
             Transport::Tcp => call.tcp = true,
@@ -643,7 +648,7 @@ impl Calls {
         {
             branch.early_media.get_or_insert(seen.ts);
         }
-        call.inner.last_media = call.inner.last_media.max(Some(seen.ts));
+        call.inner.last_media = call.inner.last_media.max(Some(seen.ts.max(self.now)));
 
         let same = |s: &Stream| s.ssrc == packet.ssrc && s.src == seen.src && s.dst == seen.dst;
         let guess = call.inner.last_stream;
@@ -698,13 +703,14 @@ impl Calls {
         };
         let Some(call) = self.table.get_mut(binding.call) else { return false };
         let Some(owner) = call.described.side(binding) else { return false };
-        call.inner.last_media = call.inner.last_media.max(Some(seen.ts));
+        call.inner.last_media = call.inner.last_media.max(Some(seen.ts.max(self.now)));
         out.rtcp(call, if to_owner { owner.other() } else { owner }, seen);
         true
     }
 
     /// Closes the calls whose time has come. Looks only at those that may be due.
     pub(crate) fn advance(&mut self, now: Time, out: &mut impl Observer) {
+        self.now = now;
         while let Some(at) = self.table.due(now) {
             let Some(deadline) = self.table.get(at).map(Call::deadline) else { continue };
             if deadline <= now {

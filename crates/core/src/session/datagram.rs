@@ -1,12 +1,14 @@
-//! Flows over UDP that carry names: DNS exchanges and QUIC connections.
+//! Flows over UDP that carry names, or hide them: DNS exchanges, QUIC, Google's QUIC, DTLS, and tunnels.
 
 use hashbrown::HashMap;
 
 use super::expiry::Expiry;
-use super::quic::{Progress, QuicHello};
-use super::{Flow, NameVia, Observer};
+use super::hello::Hello;
+use super::quic::Progress;
+use super::{Flow, NameVia, Observer, Visibility};
 use crate::counters::Counter;
-use crate::decode::{dns, quic};
+use crate::decode::dns;
+use crate::decode::unseen::{self, Unseen};
 use crate::matching::Selection;
 use crate::packet::{Endpoint, Seen, Time, Transport};
 
@@ -27,7 +29,7 @@ const DNS_PORT: u16 = 53;
 struct Entry {
     flow: Flow,
     /// Present while a hello is awaited.
-    hello: Option<Box<QuicHello>>,
+    hello: Option<Box<Hello>>,
 }
 
 /// The two ends, the lower first.
@@ -51,10 +53,15 @@ impl Lookups {
         }
         let key = key_of(seen);
         if !self.table.contains_key(&key) {
-            if !quic::looks_like_quic(seen.payload) {
-                return false;
-            }
-            self.begin(key, seen, false, out);
+            let hello = Hello::begins(seen.payload);
+            let why = match &hello {
+                Some(_) => Unseen::NoHello,
+                None => match unseen::tunnel(seen.payload, [seen.src.port, seen.dst.port]) {
+                    Some(why) => why,
+                    None => return false,
+                },
+            };
+            self.begin(key, seen, hello, why, out);
         }
         self.connection(key, seen, out);
         true
@@ -63,41 +70,51 @@ impl Lookups {
     fn lookup(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
         let key = key_of(seen);
         let Self { table, dns: queue, .. } = self;
+        let mut told = false;
         let is_dns = dns::names(seen.payload, &mut |section, name| {
-            if section != dns::Section::Question {
-                return;
-            }
             // The flow begins with its first readable name, so that noise on port 53 leaves nothing behind.
             let entry = table.entry(key).or_insert_with(|| {
                 queue.push(seen.ts.plus_seconds(DNS_SECONDS), key);
                 out.count(Counter::Flows, 1);
                 Entry { flow: Flow::new(seen, true), hello: None }
             });
+            if !told {
+                told = true;
+                out.flow_packet(&mut entry.flow, seen, seen.payload.len() as u64);
+            }
             entry.flow.named = true;
-            out.name(&mut entry.flow, NameVia::Dns, name, seen);
+            out.name(&mut entry.flow, NameVia::dns(section), name, seen);
         });
         if let Some(entry) = self.table.get_mut(&key) {
+            if !told {
+                out.flow_packet(&mut entry.flow, seen, seen.payload.len() as u64);
+            }
             entry.flow.touch(seen);
         }
         self.evict(out);
         if let Some(found) = is_dns {
             out.count(Counter::NamesUnreadable, u64::from(found.unreadable) + u64::from(found.cut));
+            out.count(Counter::EchOffered, u64::from(found.ech));
         }
         is_dns.is_some()
     }
 
     fn connection(&mut self, key: Key, seen: &Seen<'_>, out: &mut impl Observer) {
         let Some(entry) = self.table.get_mut(&key) else { return };
+        out.flow_packet(&mut entry.flow, seen, seen.payload.len() as u64);
         entry.flow.touch(seen);
         let Some(hello) = &mut entry.hello else { return };
         let before = hello.octets();
         let progress = hello.feed(seen.payload);
         self.hello_octets = (self.hello_octets + hello.octets()).saturating_sub(before);
+        if progress == Progress::NeedMore && self.hello_octets <= MAX_HELLO_OCTETS {
+            return;
+        }
+        entry.flow.visibility = hello.visibility(&progress, entry.flow.server.port);
         match progress {
-            Progress::NeedMore if self.hello_octets <= MAX_HELLO_OCTETS => return,
             Progress::Hello(found) => {
                 entry.flow.named = true;
-                out.name(&mut entry.flow, NameVia::Quic, &found.name, seen);
+                out.name(&mut entry.flow, found.via, &found.name, seen);
             }
             Progress::Unreadable => out.count(Counter::NamesUnreadable, 1),
             Progress::NeedMore | Progress::NoName | Progress::GivenUp => {}
@@ -106,12 +123,19 @@ impl Lookups {
         entry.hello = None;
     }
 
-    fn begin(&mut self, key: Key, seen: &Seen<'_>, is_dns: bool, out: &mut impl Observer) {
+    fn begin(
+        &mut self,
+        key: Key,
+        seen: &Seen<'_>,
+        hello: Option<Hello>,
+        why: Unseen,
+        out: &mut impl Observer,
+    ) {
         self.evict(out);
         self.quic.push(seen.ts.plus_seconds(QUIC_SECONDS), key);
-        let hello = Some(Box::new(QuicHello::new()));
         out.count(Counter::Flows, 1);
-        self.table.insert(key, Entry { flow: Flow::new(seen, is_dns), hello });
+        let flow = Flow { visibility: Visibility::Hidden(why), ..Flow::new(seen, false) };
+        self.table.insert(key, Entry { flow, hello: hello.map(Box::new) });
     }
 
     fn evict(&mut self, out: &mut impl Observer) {
@@ -178,6 +202,7 @@ impl Flow {
             packets: 0,
             octets: 0,
             named: false,
+            visibility: Visibility::NotAsked,
             dns,
             selection: Selection::new(),
         }

@@ -1,11 +1,10 @@
 //! Takes packets apart and gives each message to the table that follows its kind of session.
 
-use super::call::{Calls, Circuits};
 use super::clock::Clock;
 use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
-use super::message::Messages;
+use super::hep::Trust;
 use super::ss7::Ss7;
 use super::{Observer, Shared};
 use crate::counters::Counter;
@@ -25,8 +24,9 @@ pub(crate) struct Sessions {
     fragments: Fragments,
     connections: Connections,
     lookups: Lookups,
+    pub(super) shared: Shared,
+    pub(super) agents: Trust,
     ss7: Ss7,
-    shared: Shared,
     clock: Clock,
     /// When timers were looked at last.
     ticked: Option<Time>,
@@ -38,15 +38,17 @@ impl Sessions {
             fragments: Fragments::default(),
             connections: Connections::default(),
             lookups: Lookups::default(),
+            shared: Shared::new(),
+            agents: Trust::default(),
             ss7: Ss7::default(),
-            shared: Shared {
-                calls: Calls::new(),
-                circuits: Circuits::default(),
-                messages: Messages::default(),
-            },
             clock: Clock::default(),
             ticked: None,
         }
+    }
+
+    /// Takes TLS secrets that the operator's own servers logged. Returns how many lines gave one.
+    pub(crate) fn learn_keys(&mut self, log: &str) -> usize {
+        self.shared.keys.read(log)
     }
 
     /// Sets the header that the site's switches keep the same on all legs of a conversation.
@@ -77,10 +79,12 @@ impl Sessions {
     pub(crate) fn finish(&mut self, out: &mut impl Observer) {
         let now = self.clock.last();
         self.connections.finish(now, &mut self.shared, out);
+        self.relayed(out);
         self.lookups.finish(now, out);
         self.shared.messages.finish(now, out);
         self.shared.calls.finish(now, out);
         self.shared.circuits.finish(now, out);
+        self.shared.identities.finish(out);
     }
 
     fn tick(&mut self, ts: Time, out: &mut impl Observer) {
@@ -92,11 +96,13 @@ impl Sessions {
         self.ticked = Some(now);
         self.fragments.advance(now, &mut |what, n| out.count(what, n));
         self.connections.advance(now, &mut self.shared, out);
+        self.relayed(out);
         self.lookups.advance(now, out);
         self.shared.messages.advance(now, out);
         self.shared.calls.advance(now, out);
         self.ss7.advance(now, out);
         self.shared.circuits.advance(now, out);
+        self.shared.identities.advance(now, out);
     }
 
     /// An IP packet; `packet` while it stands whole and alone in a captured one.
@@ -112,6 +118,7 @@ impl Sessions {
             out.count(Counter::Malformed, 1);
             return;
         };
+        out.ip_packet(&ip, octets, ts);
         match ip.fragment {
             None => self.transport(&ip, packet, ts, depth, out),
             Some(fragment) => {
@@ -154,7 +161,7 @@ impl Sessions {
                     self.ss7.sctp(&seen, &mut self.shared, out);
                     return;
                 }
-                if self.datagram(&seen, out) {
+                if self.hep(&seen, out) || self.datagram(&seen, out) {
                     return;
                 }
                 match tunnel::teredo_peer(udp.payload) {
@@ -168,6 +175,7 @@ impl Sessions {
                     return;
                 };
                 self.connections.segment(ip, &tcp, packet, ts, &mut self.shared, out);
+                self.relayed(out);
             }
             protocol::SCTP => {
                 let end = |ip| Endpoint { ip, port: 0 };
@@ -226,7 +234,7 @@ impl Sessions {
 
     /// The first octet tells RTP (128 to 191) from text and from the rest, as RFC 7983 does for one port. False when
     /// nobody can read it.
-    fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
+    pub(super) fn datagram(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
         let Some(&first) = seen.payload.first() else { return false };
         if first & 0xc0 == 0x80 {
             if self.shared.calls.media(seen, out) {
@@ -234,6 +242,8 @@ impl Sessions {
             }
             out.stray(seen);
         }
-        self.shared.sip_datagram(seen, out) || self.lookups.datagram(seen, out)
+        self.shared.sip_datagram(seen, out)
+            || self.shared.identities.datagram(seen, out)
+            || self.lookups.datagram(seen, out)
     }
 }

@@ -10,19 +10,27 @@ mod datagram;
 mod demux;
 mod expiry;
 pub(crate) mod fragments;
+mod hello;
+pub(crate) mod hep;
+mod http2;
+pub(crate) mod identity;
 pub(crate) mod mail;
 pub(crate) mod message;
 pub(crate) mod quic;
+mod sip_stream;
 mod ss7;
 pub(crate) mod tcp;
+pub(crate) mod tls;
 pub(crate) mod web;
+mod websocket;
 
 pub(crate) use demux::Sessions;
 
 use crate::counters::Counter;
 use crate::decode::receipt::State;
 use crate::decode::sms::Kind;
-use crate::decode::{isup, rtp, sip};
+use crate::decode::unseen::Unseen;
+use crate::decode::{dns, ip, isup, rtp, sip};
 use crate::matching::{Match, Selection};
 use crate::packet::{Endpoint, Seen, Time, Transport};
 use crate::product::{Carrier, Party, Side};
@@ -97,10 +105,22 @@ pub(crate) struct Receipt<'a> {
 /// How a name was seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum NameVia {
+    /// Asked for in DNS.
     Dns,
+    /// What a name asked for in DNS is an alias of: the target of a CNAME. Nobody asked for it.
+    DnsCname,
+    /// The target of an SVCB or HTTPS record (RFC 9460).
+    DnsSvcb,
     Tls,
+    /// In a hello with `encrypted_client_hello`: the name may be the outer one (RFC 9849; docs/adr/0008-ech.md).
+    TlsEch,
+    Dtls,
     Quic,
+    QuicEch,
+    /// In the `CHLO` of Google QUIC.
+    Gquic,
     Http,
+    Http2,
     HttpConnect,
 }
 
@@ -108,11 +128,80 @@ impl NameVia {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Dns => "dns",
+            Self::DnsCname => "dns-cname",
+            Self::DnsSvcb => "dns-svcb",
             Self::Tls => "tls",
+            Self::TlsEch => "tls-ech",
+            Self::Dtls => "dtls",
             Self::Quic => "quic",
+            Self::QuicEch => "quic-ech",
+            Self::Gquic => "gquic",
             Self::Http => "http",
+            Self::Http2 => "http2",
             Self::HttpConnect => "http-connect",
         }
+    }
+
+    /// A lookup, not a visit.
+    pub(crate) const fn is_lookup(self) -> bool {
+        matches!(self, Self::Dns | Self::DnsCname | Self::DnsSvcb)
+    }
+
+    /// The true name may be another, which is encrypted.
+    pub(crate) const fn may_be_outer(self) -> bool {
+        matches!(self, Self::TlsEch | Self::QuicEch)
+    }
+
+    pub(crate) const fn tls(ech: bool) -> Self {
+        if ech { Self::TlsEch } else { Self::Tls }
+    }
+
+    pub(crate) const fn quic(ech: bool) -> Self {
+        if ech { Self::QuicEch } else { Self::Quic }
+    }
+
+    pub(crate) const fn dns(section: dns::Section) -> Self {
+        match section {
+            dns::Section::Question => Self::Dns,
+            dns::Section::Cname => Self::DnsCname,
+            dns::Section::Svcb => Self::DnsSvcb,
+        }
+    }
+}
+
+/// Whether a flow shows the name of the site that it goes to. A report says of how many it could not be seen.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Visibility {
+    /// No session with a site: a lookup, telephone signalling, a connection in which nothing was sent.
+    #[default]
+    NotAsked,
+    /// A name was seen.
+    Visible,
+    /// A name was seen that may be the outer one (RFC 9849).
+    Outer,
+    /// Why none was.
+    Hidden(Unseen),
+}
+
+impl Visibility {
+    /// The counter of a flow that ends so.
+    pub(crate) const fn counter(self) -> Option<Counter> {
+        Some(match self {
+            Self::NotAsked => return None,
+            Self::Visible => Counter::NamesVisible,
+            Self::Outer => Counter::NamesOuter,
+            Self::Hidden(why) => match why {
+                Unseen::NoName => Counter::NotVisibleNoName,
+                Unseen::NoHello => Counter::NotVisibleNoHello,
+                Unseen::Dot => Counter::NotVisibleDot,
+                Unseen::Doq => Counter::NotVisibleDoq,
+                Unseen::WireGuard => Counter::NotVisibleWireGuard,
+                Unseen::OpenVpn => Counter::NotVisibleOpenVpn,
+                Unseen::Ike => Counter::NotVisibleIke,
+                Unseen::Turn => Counter::NotVisibleTurn,
+                Unseen::Other => Counter::NotVisibleOther,
+            },
+        })
     }
 }
 
@@ -128,6 +217,8 @@ pub(crate) struct Flow {
     pub(crate) octets: u64,
     /// A name was seen.
     pub(crate) named: bool,
+    /// Whether the name of the site can be seen, as far as is known yet.
+    pub(crate) visibility: Visibility,
     /// A DNS exchange: a lookup, not a visit.
     pub(crate) dns: bool,
     /// The tasks that select it.
@@ -160,6 +251,8 @@ pub(crate) trait Observer {
     fn receipt(&mut self, _: &Receipt<'_>, _: &Seen<'_>) {}
     /// A host name was seen in `flow`: as it stood on the wire, without final dot.
     fn name(&mut self, flow: &mut Flow, via: NameVia, name: &str, seen: &Seen<'_>);
+    /// An agent reports a message; `seen` is that message as the agent saw it.
+    fn hep(&mut self, _report: &crate::decode::hep::Report<'_>, _seen: &Seen<'_>) {}
     /// A command of a mail session that names somebody, or that hides what follows. For the development tool.
     fn mail_command(&mut self, _: mail::Via, _command: &'static str, _argument: &[u8], _: &Seen<'_>) {}
     /// A mail server has accepted a user.
@@ -174,6 +267,14 @@ pub(crate) trait Observer {
     fn mail_closed(&mut self, _: &mut mail::Item) {}
     /// The flow has ended, or was forgotten.
     fn flow_closed(&mut self, flow: &mut Flow, now: Time);
+    /// A subscriber holds an address: from now on, longer than was known, or by more identities.
+    fn bound(&mut self, _: &identity::Binding) {}
+    /// The subscriber holds it no longer; `None` when the source ended first.
+    fn unbound(&mut self, _: &identity::Binding, _: Option<Time>) {}
+    /// A packet of `flow`, before what is in it is told; with its octets above the IP header.
+    fn flow_packet(&mut self, _: &mut Flow, _: &Seen<'_>, _: u64) {}
+    /// An IP packet, innermost or not, whole as captured or put together.
+    fn ip_packet(&mut self, _: &ip::Ip<'_>, _: &[u8], _: Time) {}
     /// Counts.
     fn count(&mut self, what: Counter, n: u64);
 }
@@ -183,9 +284,25 @@ pub(crate) struct Shared {
     calls: call::Calls,
     circuits: call::Circuits,
     messages: message::Messages,
+    identities: identity::Identities,
+    /// HEP packets of TCP streams that are still to be read: those of the segment at hand.
+    relayed: Vec<hep::Relayed>,
+    /// Secrets of the operator's own TLS servers.
+    keys: tls::KeyLog,
 }
 
 impl Shared {
+    fn new() -> Self {
+        Self {
+            calls: call::Calls::new(),
+            circuits: call::Circuits::default(),
+            messages: message::Messages::default(),
+            identities: identity::Identities::default(),
+            relayed: Vec::new(),
+            keys: tls::KeyLog::default(),
+        }
+    }
+
     /// A SIP message framed out of a stream.
     fn sip(&mut self, seen: &Seen<'_>, out: &mut impl Observer) {
         match sip::Message::parse(seen.payload) {

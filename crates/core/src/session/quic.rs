@@ -1,12 +1,15 @@
 //! One QUIC connection, until its `ClientHello` is whole. Owns connection IDs and pieces of one handshake message,
 //! and lets go of both as soon as it is finished.
 
-mod pieces;
+pub(super) mod pieces;
 
 use smallvec::SmallVec;
 
+use crate::decode::gquic;
+use crate::decode::name::printable;
 use crate::decode::quic::{ClientKeys, Initial, MAX_CID, Packet, Version, crypto_frames, packets};
 use crate::decode::tls::{self, ClientHello, Step};
+use crate::session::NameVia;
 use pieces::Pieces;
 
 /// Sets of keys tried in one connection: the first, one after version negotiation, one after Retry (RFC 9000,
@@ -40,8 +43,8 @@ pub(crate) enum Progress {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct QuicName {
     pub(crate) name: Box<str>,
-    /// The hello holds `encrypted_client_hello`: the name may be an outer one (RFC 9849).
-    pub(crate) ech: bool,
+    /// [`NameVia::QuicEch`] where the hello holds `encrypted_client_hello`: the name may be an outer one (RFC 9849).
+    pub(crate) via: NameVia,
 }
 
 /// The hello of one connection. Fed with the datagrams from client to server.
@@ -50,6 +53,8 @@ pub(crate) struct QuicHello {
     attempts: SmallVec<[Box<Attempt>; 1]>,
     idle: u8,
     finished: bool,
+    /// The client offers `doq` (RFC 9250, 4.1.1).
+    doq: bool,
 }
 
 /// One start of the handshake: keys, and the CRYPTO stream under them. Starts are kept side by side, so that a
@@ -64,13 +69,18 @@ struct Attempt {
 
 impl QuicHello {
     pub(crate) fn new() -> Self {
-        Self { attempts: SmallVec::new(), idle: 0, finished: false }
+        Self { attempts: SmallVec::new(), idle: 0, finished: false, doq: false }
     }
 
     /// Nothing more can come of it.
     #[cfg(test)]
     const fn finished(&self) -> bool {
         self.finished
+    }
+
+    /// The connection is DNS over QUIC: known once the hello is.
+    pub(crate) const fn is_doq(&self) -> bool {
+        self.doq
     }
 
     /// Octets of hellos kept.
@@ -111,7 +121,7 @@ impl QuicHello {
     fn initial(&mut self, initial: &Initial<'_>) -> Step<Progress> {
         for attempt in &mut self.attempts {
             if let Some(frames) = attempt.open(initial) {
-                return attempt.take(&frames);
+                return attempt.take(&frames, &mut self.doq);
             }
         }
         // Not under any keys that we have: after Retry and version negotiation, and of course at first, the keys
@@ -124,7 +134,7 @@ impl QuicHello {
         let Some(frames) = keys.open(initial) else { return Step::Foreign };
         let mut attempt =
             Attempt { version: initial.version, dcid: initial.dcid.into(), keys, pieces: Pieces::default() };
-        let step = attempt.take(&frames);
+        let step = attempt.take(&frames, &mut self.doq);
         self.attempts.push(Box::new(attempt));
         // A client's first Initial that holds only PING is strange, but its keys are news.
         if step == Step::Foreign { Step::NeedMore } else { step }
@@ -142,13 +152,23 @@ impl Attempt {
         }
     }
 
-    fn take(&mut self, frames: &[u8]) -> Step<Progress> {
+    fn take(&mut self, frames: &[u8], doq: &mut bool) -> Step<Progress> {
+        if self.version == Version::Q050 {
+            return match gquic::chlo_of_frames(frames) {
+                Step::Done(chlo) => Step::Done(told_by_google(&chlo)),
+                Step::NeedMore => Step::NeedMore,
+                Step::Foreign => Step::Foreign,
+            };
+        }
         let mut news = false;
         for frame in crypto_frames(frames) {
             news |= self.pieces.insert(frame.offset, frame.data);
         }
         match tls::client_hello(self.pieces.beginning()) {
-            Step::Done(hello) => Step::Done(told(&hello)),
+            Step::Done(hello) => {
+                *doq |= hello.protocols().any(|protocol| protocol == b"doq");
+                Step::Done(told(&hello))
+            }
             Step::NeedMore if news => Step::NeedMore,
             // What is no hello counts as idle: a forged Initial can't end the connection at once.
             Step::NeedMore | Step::Foreign => Step::Foreign,
@@ -158,8 +178,17 @@ impl Attempt {
 
 fn told(hello: &ClientHello<'_>) -> Progress {
     match hello.name() {
-        Some(name) => Progress::Hello(QuicName { name: Box::from(&*name), ech: hello.ech }),
+        Some(name) => Progress::Hello(QuicName { name: Box::from(&*name), via: NameVia::quic(hello.ech) }),
         None if hello.server_name.is_some() => Progress::Unreadable,
+        None => Progress::NoName,
+    }
+}
+
+/// What a `CHLO` of Google QUIC says.
+pub(super) fn told_by_google(chlo: &gquic::Chlo<'_>) -> Progress {
+    match chlo.server_name.map(printable) {
+        Some(Some(name)) => Progress::Hello(QuicName { name: Box::from(&*name), via: NameVia::Gquic }),
+        Some(None) => Progress::Unreadable,
         None => Progress::NoName,
     }
 }
@@ -176,7 +205,7 @@ mod tests {
     const NAME: &str = "www.example.com";
 
     fn named(name: &str) -> Progress {
-        Progress::Hello(QuicName { name: name.into(), ech: false })
+        Progress::Hello(QuicName { name: name.into(), via: NameVia::Quic })
     }
 
     fn first(frames: &[u8]) -> Vec<u8> {
@@ -184,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_over_two_packets_is_put_together_in_either_order() {
+    fn p53_a_hello_over_two_packets_is_put_together_in_either_order() {
         let hello = hello_for(NAME);
         let (head, tail) = hello.split_at(1100);
         // The second one goes to the server's connection ID, under the first one's keys.
@@ -207,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn after_retry_the_keys_are_new() {
+    fn p52_after_retry_the_keys_are_new() {
         let hello = hello_for(NAME);
         let mut state = QuicHello::new();
         assert_eq!(state.feed(&first(&crypto(0, &hello[..1000]))), Progress::NeedMore);
@@ -218,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn after_version_negotiation_the_version_is_new() {
+    fn p52_after_version_negotiation_the_version_is_new() {
         let hello = hello_for(NAME);
         let mut state = QuicHello::new();
         assert_eq!(state.feed(&first(&crypto(0, &hello[..1000]))), Progress::NeedMore);
@@ -226,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn after_compatible_version_negotiation_the_hello_goes_on() {
+    fn p52_after_compatible_version_negotiation_the_hello_goes_on() {
         let hello = hello_for(NAME);
         let mut state = QuicHello::new();
         assert_eq!(state.feed(&first(&crypto(0, &hello[..1000]))), Progress::NeedMore);

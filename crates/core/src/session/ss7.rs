@@ -11,7 +11,7 @@ use crate::decode::isup::{self, Message};
 use crate::decode::mtp3::{self, Transfer, User, Variant};
 use crate::decode::sctp as packets;
 use crate::decode::sigtran::{self, Carried, Layer};
-use crate::decode::{map, sccp, tcap};
+use crate::decode::{diameter, map, sccp, tcap};
 use crate::packet::{Endpoint, LinkType, Packet, Seen, Time, Transport};
 use crate::product::Carrier;
 use crate::session::call::{Leg, Signalling};
@@ -76,10 +76,7 @@ impl Ss7 {
             else {
                 continue;
             };
-            let Some(layer) = Layer::of(message.ppid, [packet.sport, packet.dport]) else {
-                out.count(Counter::SctpOther, 1);
-                continue;
-            };
+            let layer = Layer::of(message.ppid, [packet.sport, packet.dport]);
             let whole = alone && data.begins && data.ends;
             let seen = Seen {
                 src: Endpoint { port: packet.sport, ..seen.src },
@@ -89,7 +86,14 @@ impl Ss7 {
                 payload: &message.octets,
                 ..*seen
             };
-            self.adaptation(layer, &seen, shared, out);
+            match layer {
+                Some(layer) => self.adaptation(layer, &seen, shared, out),
+                // RFC 6733, 2.1.1 gives it a protocol identifier, which many stacks leave zero: its header tells it.
+                None if diameter::looks_like_diameter(&message.octets) => {
+                    shared.identities.diameter(&seen, out);
+                }
+                None => out.count(Counter::SctpOther, 1),
+            }
         }
     }
 

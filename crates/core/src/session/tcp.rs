@@ -4,10 +4,11 @@
 //! the packet. Only an unfinished message, or octets ahead of a gap, are held.
 
 use crate::counters::Counter;
+use crate::decode::sip;
 use crate::packet::Time;
 
-/// Octets of one unfinished message. SIP over TCP with a 64 KiB body is the largest that real networks send.
-pub(crate) const MAX_PENDING: usize = 160 << 10;
+/// Octets of one unfinished message: the longest SIP message that is taken for one, so that none is lost here.
+pub(crate) const MAX_PENDING: usize = sip::MAX_MESSAGE;
 
 /// Octets held ahead of a gap, one direction: what a 100 ms hole lets through at 20 Mbit/s.
 const MAX_HELD: usize = 256 << 10;
@@ -53,6 +54,11 @@ impl Direction {
     /// Octets that this direction keeps in memory.
     pub(crate) fn buffered(&self) -> usize {
         self.pending.capacity() + self.held_octets + self.held.capacity() * SEGMENT_COST
+    }
+
+    /// Octets that wait: for the rest of their message, or for those before them.
+    pub(crate) fn waiting(&self) -> usize {
+        self.pending.len() + self.held_octets
     }
 
     /// Throws away what is kept: the whole table's memory limit was reached.

@@ -10,9 +10,12 @@
 //!   └── neither, too often ────────────────────────┘
 //! ```
 
+use super::http2::{Http2, Read};
 use crate::decode::http::{self, Body, Chunked, MAX_HEAD};
+use crate::decode::http2::{self, PREFACE};
 use crate::decode::name::host_of;
 use crate::decode::tls::{self, Step, Stream};
+use crate::decode::websocket;
 use crate::session::NameVia;
 
 /// Octets that a caller keeps of one stream: enough for the longest hello in records of any sensible length.
@@ -35,8 +38,19 @@ enum State {
     Body { left: u64 },
     /// A chunked body is to be skipped.
     Chunked(Chunked),
+    /// Frames of HTTP/2, to the end.
+    Http2,
+    /// The request asks to go on as a WebSocket of SIP (RFC 7118): what follows isn't ours.
+    Upgraded,
     /// The caller may forget the stream.
     Done,
+}
+
+/// What a hello was, besides its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct HelloFacts {
+    /// It offers `dot` (RFC 7858; IANA, ALPN Protocol IDs).
+    pub(crate) dot: bool,
 }
 
 /// One for the client-to-server direction of a TCP connection.
@@ -45,11 +59,14 @@ pub(crate) struct WebStream {
     state: State,
     foreign: u8,
     unreadable: u32,
+    lost: u32,
+    hello: Option<HelloFacts>,
+    http2: Option<Box<Http2>>,
 }
 
 impl WebStream {
     pub(crate) const fn new() -> Self {
-        Self { state: State::Undecided, foreign: 0, unreadable: 0 }
+        Self { state: State::Undecided, foreign: 0, unreadable: 0, lost: 0, hello: None, http2: None }
     }
 
     /// No more octets are needed.
@@ -57,14 +74,32 @@ impl WebStream {
         self.state == State::Done
     }
 
+    /// What comes next is, if the server agrees, a WebSocket of SIP.
+    pub(crate) fn upgraded(&self) -> bool {
+        self.state == State::Upgraded
+    }
+
     /// How many names were left out since the last call because they weren't printable: to be counted.
     pub(crate) fn take_unreadable(&mut self) -> u32 {
         std::mem::take(&mut self.unreadable)
     }
 
+    /// The hello that was read since the last call.
+    pub(crate) fn take_hello(&mut self) -> Option<HelloFacts> {
+        self.hello.take()
+    }
+
+    /// How many times since the last call HTTP/2 could not be followed further: to be counted.
+    pub(crate) fn take_lost(&mut self) -> u32 {
+        std::mem::take(&mut self.lost)
+    }
+
     /// Octets that the tap never saw are missing before what comes next, so that its place is unknown.
     pub(crate) fn gap(&mut self) {
-        if self.state != State::Done {
+        if self.state == State::Http2 {
+            // Frames have no mark to find the next one by, and the header table is out of step.
+            self.lose();
+        } else if self.state != State::Done {
             self.state = State::Undecided;
         }
     }
@@ -73,7 +108,7 @@ impl WebStream {
     /// the others and calls again when more have come; it never has to keep [`MAX_KEPT`].
     pub(crate) fn data(&mut self, buf: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
         let mut at = 0;
-        while at < buf.len() && self.state != State::Done {
+        while at < buf.len() && !matches!(self.state, State::Done | State::Upgraded) {
             match self.step(&buf[at..], emit) {
                 0 => break,
                 consumed => at += consumed,
@@ -85,14 +120,22 @@ impl WebStream {
     /// One transition; `rest` isn't empty. 0 consumed: more octets must come.
     fn step(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
         match self.state {
-            State::Done => rest.len(),
+            State::Done | State::Upgraded => rest.len(),
             State::Undecided => match rest[0] {
                 // Empty lines before a request (RFC 9112, 2.2).
                 b'\r' | b'\n' => 1,
                 // A handshake record. This octet begins no method.
                 0x16 => self.tls(rest, emit),
+                // Whatever begins with less of it than this may be `PRI` and no more.
+                b'P' if PREFACE.starts_with(&rest[..rest.len().min(PREFACE.len())]) => self.preface(rest),
+                0 if http2::begins_with_settings(rest) => {
+                    self.http2();
+                    self.frames(rest, emit)
+                }
+                0 if rest.len() < http2::HEADER => 0,
                 _ => self.request(rest, emit),
             },
+            State::Http2 => self.frames(rest, emit),
             State::Head { seen } if rest.len() <= MAX_HEAD && !http::more_to_tell(rest, seen) => {
                 self.state = State::Head { seen: rest.len() };
                 0
@@ -118,6 +161,37 @@ impl WebStream {
         }
     }
 
+    /// HTTP/2 by prior knowledge, or after 101 (RFC 9113, 3).
+    fn preface(&mut self, rest: &[u8]) -> usize {
+        if rest.len() < PREFACE.len() {
+            return 0;
+        }
+        self.http2();
+        PREFACE.len()
+    }
+
+    fn http2(&mut self) {
+        self.state = State::Http2;
+        self.http2 = Some(Box::default());
+    }
+
+    fn frames(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
+        let Some(http2) = &mut self.http2 else { return self.not_ours(rest) };
+        let read = http2.step(rest, emit);
+        self.unreadable += http2.take_unreadable();
+        match read {
+            Read::Consumed(consumed) => consumed,
+            Read::Lost => {
+                self.lose();
+                rest.len()
+            }
+        }
+    }
+
+    fn lose(&mut self) {
+        (self.lost, self.state, self.http2) = (self.lost + 1, State::Done, None);
+    }
+
     fn tls(&mut self, rest: &[u8], emit: &mut dyn FnMut(NameVia, &str)) -> usize {
         match tls::handshake(rest) {
             Stream::NeedMore(wanted) if rest.len() < MAX_KEPT => {
@@ -127,8 +201,10 @@ impl WebStream {
             Stream::NeedMore(_) | Stream::Foreign => self.not_ours(rest),
             Stream::Whole(handshake) => {
                 if let Step::Done(hello) = tls::client_hello(&handshake) {
+                    let dot = hello.protocols().any(|protocol| protocol == b"dot");
+                    self.hello = Some(HelloFacts { dot });
                     if let Some(name) = hello.name() {
-                        emit(NameVia::Tls, &name);
+                        emit(NameVia::tls(hello.ech), &name);
                     } else if hello.server_name.is_some() {
                         self.unreadable += 1;
                     }
@@ -146,11 +222,19 @@ impl WebStream {
                 self.state = State::Head { seen: rest.len() };
                 0
             }
-            Step::NeedMore | Step::Foreign => self.not_ours(rest),
+            Step::NeedMore | Step::Foreign => match http::switches_to_http2(rest) {
+                // A server's answer to `Upgrade: h2c` (RFC 7540, 3.2): what it promises follows in frames.
+                Some(head) => {
+                    self.http2();
+                    head
+                }
+                None => self.not_ours(rest),
+            },
             Step::Done(request) => {
                 self.unreadable += tell(&request, emit);
                 self.foreign = 0;
                 self.state = match request.body {
+                    Body::Length(0) if websocket::is_sip_handshake(&rest[..request.head]) => State::Upgraded,
                     Body::Length(0) | Body::Unknown => State::Undecided,
                     Body::Length(left) => State::Body { left },
                     Body::Chunked => State::Chunked(Chunked::START),
@@ -243,11 +327,56 @@ mod tests {
     }
 
     #[test]
-    fn behind_connect_there_may_be_tls_or_a_second_try() {
+    fn p59_behind_connect_there_may_be_tls_or_a_second_try() {
         let connect = b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n";
         let stream = [&connect[..], connect, &records(&hello_for("inner.example"), &[2000])].concat();
         let twice = [named(NameVia::HttpConnect, "www.example.com"), named(NameVia::Http, "www.example.com")];
         assert_eq!(all(&stream), [&twice[..], &twice, &[named(NameVia::Tls, "inner.example")]].concat());
+    }
+
+    /// HEADERS with `:authority: www.example.com` (RFC 7541, C.4.1).
+    const HEADERS: &[u8] =
+        b"\0\0\x11\x01\x05\0\0\0\x01\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff";
+
+    const SETTINGS: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64";
+
+    #[test]
+    fn p59_http2_by_prior_knowledge_and_after_an_upgrade() {
+        let preface = [PREFACE, SETTINGS, HEADERS].concat();
+        let upgrade = b"GET / HTTP/1.1\r\nHost: a.example\r\nUpgrade: h2c\r\n\r\n";
+        for length in [1, 7, 4000] {
+            let http2 = named(NameVia::Http2, "www.example.com");
+            assert_eq!(feed(&mut WebStream::new(), &preface, &[length]), std::slice::from_ref(&http2));
+            let both = [named(NameVia::Http, "a.example"), http2];
+            assert_eq!(feed(&mut WebStream::new(), &[&upgrade[..], &preface].concat(), &[length]), both);
+        }
+    }
+
+    #[test]
+    fn p59_what_a_server_promises_is_told() {
+        let mut promise = HEADERS.to_vec();
+        // PUSH_PROMISE has the promised stream before the block.
+        (promise[2], promise[3], promise[4]) = (0x15, 5, 4);
+        promise.splice(9..9, [0, 0, 0, 2]);
+        let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+        let want = [named(NameVia::Http2, "www.example.com")];
+        assert_eq!(all(&[&switch[..], SETTINGS, &promise].concat()), want);
+        assert_eq!(all(&[SETTINGS, &promise].concat()), want);
+    }
+
+    #[test]
+    fn after_a_gap_http2_is_given_up_and_counted() {
+        let mut state = WebStream::new();
+        feed(&mut state, &[PREFACE, SETTINGS].concat(), &[99]);
+        state.gap();
+        assert!(state.finished());
+        assert_eq!((state.take_lost(), state.take_lost()), (1, 0));
+    }
+
+    #[test]
+    fn p55_a_name_beside_ech_is_told_as_one_that_may_be_outer() {
+        let hello = crate::decode::tls::tests::hello_with_ech("public.example");
+        assert_eq!(all(&records(&hello, &[2000])), [named(NameVia::TlsEch, "public.example")]);
     }
 
     #[test]

@@ -64,6 +64,17 @@ static V2: Family = Family {
     initial_type: 1,
 };
 
+/// Google's Q050, the last gQUIC with its own handshake: packets as in the drafts, frames as before them
+/// (see [`super::super::gquic`]).
+static Q050: Family = Family {
+    salt: [
+        0x50, 0x45, 0x74, 0xef, 0xd0, 0x66, 0xfe, 0x2f, 0x9d, 0x94, 0x5c, 0xfc, 0xdb, 0xd3, 0xa7, 0xf0, 0xd3,
+        0xb5, 0x6b, 0x45,
+    ],
+    labels: V1_LABELS,
+    initial_type: 0,
+};
+
 impl Version {
     pub(super) fn family(self) -> Option<&'static Family> {
         match self {
@@ -72,6 +83,7 @@ impl Version {
             Self(0xff00_001d..=0xff00_0020) => Some(&DRAFT_29),
             // 0xfaceb002 is what mvfst's deployments called draft-27.
             Self(0xff00_0017..=0xff00_001c | 0xface_b002) => Some(&DRAFT_23),
+            Self::Q050 => Some(&Q050),
             _ => None,
         }
     }
@@ -240,7 +252,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_protected_initial_is_that_of_rfc_9369_a2() {
+    fn p52_the_protected_initial_is_that_of_rfc_9369_a2() {
         let packet = seal(Version::V2, &SAMPLE_DCID, &SAMPLE_DCID, &[], 2, &sample_frames());
         assert_eq!(
             packet[..38],
@@ -252,7 +264,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn drafts_have_their_own_salts() {
+    fn p52_drafts_have_their_own_salts() {
         for version in
             [0xff00_0017, 0xff00_001c, 0xff00_001d, 0xff00_0020, 0xff00_0021, 0xff00_0022].map(Version)
         {

@@ -6,10 +6,26 @@ use super::super::Framing;
 use super::{Header, MAX_START_LINE, headers, number, skip_line_ends, start_line};
 
 /// Longest header section of a message in a stream. Servers refuse far less (Kamailio 64 KiB for the whole message).
-const MAX_HEADERS: usize = 256 * 1024;
+pub(crate) const MAX_HEADERS: usize = 256 * 1024;
 
 /// Longest body of a message in a stream: several times the largest that servers accept. A length beyond it is damage.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// Longest message in a stream: what holds unfinished ones must have room for it.
+pub(crate) const MAX_MESSAGE: usize = MAX_HEADERS + MAX_BODY;
+
+/// How many octets the message at the head of a stream has, once its header section is whole and says so.
+pub(crate) fn length(octets: &[u8]) -> Option<usize> {
+    let (_, rest) = start_line(octets)?;
+    let mut length = None;
+    let body = headers(rest, |header, value| {
+        if header == Header::ContentLength {
+            length = length.or(Some(number(value)));
+        }
+    })?;
+    let length = length.flatten().filter(|n| *n as usize <= MAX_BODY)?;
+    Some(octets.len() - body.len() + length as usize)
+}
 
 /// Says what stands at the head of a stream.
 pub(crate) fn frame(octets: &[u8]) -> Framing {

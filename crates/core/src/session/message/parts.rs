@@ -116,6 +116,8 @@ pub(super) struct Parts {
     order: VecDeque<(Time, Mark, u64)>,
     next_serial: u64,
     held: usize,
+    /// The capture's time: a part that an agent reports late waits for the others from now on.
+    now: Time,
     /// Messages told since the last look that somebody got.
     selected: SmallVec<[(u64, Selection); 1]>,
 }
@@ -243,7 +245,7 @@ impl Parts {
             between: (seen.src, seen.dst, seen.transport),
         };
         self.waiting.insert(key, waiting);
-        self.order.push_back((seen.ts, key, serial));
+        self.order.push_back((seen.ts.max(self.now), key, serial));
         // References that come round leave dead entries behind: swept before they can pile up.
         if self.order.len() > 2 * MAX_WAITING {
             let waiting = &self.waiting;
@@ -279,6 +281,7 @@ impl Parts {
 
     /// Gives up what is too old.
     pub(super) fn advance(&mut self, now: Time, out: &mut impl Observer) {
+        self.now = now;
         while let Some((start, key, serial)) = self.order.front().copied() {
             if start.plus_seconds(TIMEOUT_SECONDS) > now {
                 return;

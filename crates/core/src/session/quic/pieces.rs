@@ -8,16 +8,16 @@ const MAX_PIECES: usize = 64;
 /// A stream's octets, come in any order. Pieces are sorted and neither overlap nor touch, so that memory is what was
 /// received and no more. Where two copies differ the first is kept, as receivers do.
 #[derive(Default)]
-pub(super) struct Pieces(Vec<(usize, Vec<u8>)>);
+pub(in crate::session) struct Pieces(Vec<(usize, Vec<u8>)>);
 
 impl Pieces {
     /// Octets kept.
-    pub(super) fn octets(&self) -> usize {
+    pub(in crate::session) fn octets(&self) -> usize {
         self.0.iter().map(|(_, octets)| octets.capacity()).sum()
     }
 
     /// The octets from 0 on, as far as there is no gap.
-    pub(super) fn beginning(&self) -> &[u8] {
+    pub(in crate::session) fn beginning(&self) -> &[u8] {
         match self.0.first() {
             Some((0, octets)) => octets,
             _ => &[],
@@ -26,7 +26,7 @@ impl Pieces {
 
     /// Adds what isn't there yet; says whether anything was. What ends behind [`MAX_HELLO`] or would make more than
     /// [`MAX_PIECES`] pieces is left out.
-    pub(super) fn insert(&mut self, offset: u64, mut data: &[u8]) -> bool {
+    pub(in crate::session) fn insert(&mut self, offset: u64, mut data: &[u8]) -> bool {
         let Ok(mut at) = usize::try_from(offset) else { return false };
         if at.saturating_add(data.len()) > MAX_HELLO {
             return false;
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_bounded() {
+    fn p53_pieces_are_bounded() {
         let mut pieces = Pieces::default();
         assert!(!pieces.insert(u64::MAX, &[1]));
         assert!(!pieces.insert(MAX_HELLO as u64, &[1]));

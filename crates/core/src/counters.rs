@@ -85,6 +85,8 @@ counters! {
     Rtp => "rtp.packets",
     /// RTCP packets of a known call.
     Rtcp => "rtcp.packets",
+    /// Datagrams of fax (T.38 over UDPTL) of a known call.
+    Fax => "fax.packets",
     /// Selected SRTP packets opened with keys from the signalling, for the listening copy.
     SrtpOpened => "srtp.opened",
     /// Selected SRTP packets that no known key opens: kept as they came.

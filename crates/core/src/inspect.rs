@@ -116,6 +116,10 @@ impl Observer for Teller {
         self.counters.count(Counter::Rtcp);
     }
 
+    fn fax(&mut self, _: &mut Call, _: Side, _: &Seen<'_>) {
+        self.counters.count(Counter::Fax);
+    }
+
     fn call_closed(&mut self, call: &mut Call, _: Time) {
         // A value without a scheme is damage, not an address (RFC 3986 3.1).
         let scheme = |uri: &str| {

@@ -374,6 +374,22 @@ impl Release {
         })));
     }
 
+    /// A packet of a selected call that is kept as it is.
+    fn beside(&mut self, call: &mut Call, seen: &Seen<'_>, kind: &CcKind) {
+        self.lapse(call, seen.ts);
+        self.leave(call, seen.ts);
+        if call.selection.is_empty() {
+            self.counters.count(Counter::MediaUnselected);
+            return;
+        }
+        if self.is_copy(seen, "") {
+            return;
+        }
+        for found in call.selection.iter().filter(|m| m.content()) {
+            self.cc(found, seen, kind.clone());
+        }
+    }
+
     /// Keeps the call under each retention order whose window it began in. The call is over: its identities are moved
     /// into the record, and copied only where a second order wants them too.
     fn record(&mut self, call: &mut Call) {
@@ -459,18 +475,12 @@ impl Observer for Release {
 
     fn rtcp(&mut self, call: &mut Call, _: Side, seen: &Seen<'_>) {
         self.counters.count(Counter::Rtcp);
-        self.lapse(call, seen.ts);
-        self.leave(call, seen.ts);
-        if call.selection.is_empty() {
-            self.counters.count(Counter::MediaUnselected);
-            return;
-        }
-        if self.is_copy(seen, "") {
-            return;
-        }
-        for found in call.selection.iter().filter(|m| m.content()) {
-            self.cc(found, seen, CcKind::Rtcp);
-        }
+        self.beside(call, seen, &CcKind::Rtcp);
+    }
+
+    fn fax(&mut self, call: &mut Call, _: Side, seen: &Seen<'_>) {
+        self.counters.count(Counter::Fax);
+        self.beside(call, seen, &CcKind::Fax);
     }
 
     fn call_closed(&mut self, call: &mut Call, now: Time) {

@@ -520,6 +520,8 @@ pub enum CcKind {
     Rtp(Audio),
     /// An RTCP packet.
     Rtcp,
+    /// A datagram of fax over UDPTL (T.38).
+    Fax,
     /// A text message: `octets` is its text in UTF-8.
     Text,
     /// An IP packet of an access session, without its link layer and without the tunnel that it came in.

@@ -236,6 +236,8 @@ pub(crate) struct Manifest<'a> {
     pub(crate) left_out: LeftOut,
     pub(crate) signals: Control,
     pub(crate) rtcp: Control,
+    /// Datagrams of T.38.
+    pub(crate) fax: Control,
     pub(crate) streams: Vec<StreamEntry>,
     pub(crate) listening_copy: Listening,
     pub(crate) octets: u64,

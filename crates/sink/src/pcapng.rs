@@ -120,6 +120,7 @@ fn exported_pdu(cc: &Cc) -> Vec<u8> {
         CcKind::Circuit(carrier) => carrier.name().as_bytes(),
         CcKind::Rtp(_) => b"rtp",
         CcKind::Rtcp => b"rtcp",
+        CcKind::Fax => b"t38_udp",
         // A whole IP packet is never exported as a PDU; it has its own link type.
         CcKind::Text | CcKind::Packet | CcKind::Mail { .. } => b"data",
     };

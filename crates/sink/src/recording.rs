@@ -37,6 +37,7 @@ pub(crate) struct Outlet<'a> {
 enum Lane {
     Signal,
     Rtcp,
+    Fax,
     Stream(u16),
     /// Streams beyond [`MAX_LANES`].
     Rest,
@@ -133,6 +134,10 @@ impl Recording {
                 self.tally(Lane::Signal, None).pending += 1;
             }
             CcKind::Rtcp => self.tally(Lane::Rtcp, None).pending += 1,
+            CcKind::Fax => {
+                self.tally(Lane::Fax, None).pending += 1;
+                self.note(Without { encoding: "T38", reason: "fax; the packets are in the evidence" });
+            }
             CcKind::Rtp(audio) => {
                 let late = self.listen(cc, audio);
                 let tally = self.tally(Lane::Stream(audio.stream), Some(audio));
@@ -181,7 +186,10 @@ impl Recording {
 
     /// Notes why an encoding has no listening copy.
     fn explain(&mut self, audio: &Audio, reason: &'static str) {
-        let entry = Without { encoding: encoding_name(&audio.encoding), reason };
+        self.note(Without { encoding: encoding_name(&audio.encoding), reason });
+    }
+
+    fn note(&mut self, entry: Without) {
         if self.without.len() < MAX_WITHOUT && !self.without.contains(&entry) {
             self.without.push(entry);
         }
@@ -409,6 +417,7 @@ impl Recording {
             left_out,
             signals,
             rtcp: self.control(Lane::Rtcp),
+            fax: self.control(Lane::Fax),
             listening_copy: Listening {
                 rate: RATE,
                 left: "caller",

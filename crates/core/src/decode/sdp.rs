@@ -72,6 +72,11 @@ pub(crate) struct Media<'a> {
 }
 
 impl Media<'_> {
+    /// Whether it is fax over UDPTL (T.38, annex D).
+    pub(crate) fn is_fax(&self) -> bool {
+        self.media.eq_ignore_ascii_case(b"image") && self.proto.eq_ignore_ascii_case(b"udptl")
+    }
+
     /// Whether its profile is one of SRTP: `RTP/SAVP`, `RTP/SAVPF`, `UDP/TLS/RTP/SAVP`, `UDP/TLS/RTP/SAVPF`.
     pub(crate) fn is_secure(&self) -> bool {
         memchr::memmem::find(self.proto, b"RTP/SAVP").is_some()
@@ -328,7 +333,7 @@ mod tests {
         assert_eq!(rtt.connection, "2001:db8::1".parse().ok());
         assert!(rtt.rtcp_mux && rtt.is_rtp() && rtt.rtcp == Some((5001, None)));
         assert_eq!(rtt.direction, Direction::Inactive);
-        assert!(!fax.is_rtp() && fax.formats.is_empty());
+        assert!(fax.is_fax() && !fax.is_rtp() && fax.formats.is_empty());
         assert_eq!(fax.connection, Some(IpAddr::from([0, 0, 0, 0])), "hold as RFC 2543 had it");
     }
 

@@ -693,6 +693,22 @@ impl Calls {
         true
     }
 
+    /// A UDP datagram that isn't RTP. `true` when it goes to where fax is expected, or comes from there.
+    pub(crate) fn fax(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
+        // RFC 8489, 5: STUN between the same ports has its magic cookie here.
+        if !self.media.any_fax || seen.payload.get(4..8) == Some(&[0x21, 0x12, 0xa4, 0x42]) {
+            return false;
+        }
+        let Some((binding, to_owner)) = self.media.rtp(seen.src, seen.dst) else { return false };
+        let Some(call) = self.table.get_mut(binding.call) else { return false };
+        let Some(owner) = call.described.side(binding).filter(|_| call.described.is_fax(binding)) else {
+            return false;
+        };
+        call.inner.last_media = call.inner.last_media.max(Some(seen.ts.max(self.now)));
+        out.fax(call, if to_owner { owner.other() } else { owner }, seen);
+        true
+    }
+
     fn rtcp(&mut self, seen: &Seen<'_>, out: &mut impl Observer) -> bool {
         let (binding, to_owner) = match self.media.rtcp(seen.dst) {
             Some(binding) => (binding, true),

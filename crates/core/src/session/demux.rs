@@ -242,6 +242,9 @@ impl Sessions {
             }
             out.stray(seen);
         }
+        if self.shared.calls.fax(seen, out) {
+            return true;
+        }
         self.shared.sip_datagram(seen, out)
             || self.shared.identities.datagram(seen, out)
             || self.lookups.datagram(seen, out)

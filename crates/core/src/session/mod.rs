@@ -237,6 +237,8 @@ pub(crate) trait Observer {
     fn rtp(&mut self, call: &mut call::Call, stream: usize, packet: &rtp::Packet<'_>, seen: &Seen<'_>);
     /// An RTCP packet of `call`, sent by `side`.
     fn rtcp(&mut self, call: &mut call::Call, side: Side, seen: &Seen<'_>);
+    /// A datagram of fax over UDPTL (T.38) of `call`, sent by `side`.
+    fn fax(&mut self, _: &mut call::Call, _: Side, _: &Seen<'_>) {}
     /// A datagram that may be RTP and goes to no address that a live call has announced.
     fn stray(&mut self, _: &Seen<'_>) {}
     /// The call leaves the table, once, after its end and a while for stragglers; `end_reason` is set.

@@ -53,6 +53,8 @@ impl From<Endpoint> for Address {
 /// What one side said it receives at one address.
 pub(super) struct Section {
     pub(super) side: Side,
+    /// Datagrams of UDPTL come here (T.38), and perhaps RTP still: the switch often keeps the port.
+    fax: bool,
     /// Which dialog of a forked INVITE, for the called side.
     branch: Option<u8>,
     codecs: SmallVec<[Codec; 4]>,
@@ -142,6 +144,11 @@ impl Described {
     /// Side that described the section of a binding.
     pub(super) fn side(&self, binding: Binding) -> Option<Side> {
         self.sections.get(usize::from(binding.section)).map(|s| s.side)
+    }
+
+    /// Whether fax comes to the address of a binding.
+    pub(super) fn is_fax(&self, binding: Binding) -> bool {
+        self.sections.get(usize::from(binding.section)).is_some_and(|s| s.fax)
     }
 
     /// Whether anybody in the call calls this payload type so.
@@ -237,6 +244,8 @@ pub(super) struct Media {
     /// newest description doesn't win by itself: see [`Self::resolve`].
     rivals: HashMap<Address, SmallVec<[Binding; 1]>>,
     names: HashMap<Box<str>, Arc<str>>,
+    /// Some call has had fax: only then is a datagram that isn't RTP looked up.
+    pub(super) any_fax: bool,
 }
 
 impl Media {
@@ -372,7 +381,8 @@ impl Media {
     ) -> Outcome {
         let mut done = Outcome::default();
         let mut hold = None;
-        for (n, media) in session.media.iter().enumerate().filter(|(_, m)| m.is_rtp() && m.port != 0) {
+        let carried = |m: &sdp::Media<'_>| (m.is_rtp() || m.is_fax()) && m.port != 0;
+        for (n, media) in session.media.iter().enumerate().filter(|(_, m)| carried(m)) {
             let Some(ip) = media.connection else { continue };
             // RFC 2543's hold, which RFC 3264, 8.4 still allows to be received.
             let nowhere = ip.is_unspecified();
@@ -430,7 +440,9 @@ impl Media {
             let format = format_of(media, map);
             codecs.push(Codec { payload_type: map.payload_type, encoding, clock: map.clock, format });
         }
-        let section = Section { side, branch, codecs };
+        let fax = media.is_fax();
+        self.any_fax |= fax;
+        let section = Section { side, branch, codecs, fax };
         if let Some(n) = bound
             && let Some(place) = known.sections.get_mut(usize::from(n))
         {

@@ -168,3 +168,29 @@ fn p37_only_who_asks_opens_and_the_state_is_told() {
     tap.finish();
     assert_eq!(tap.heard.protections, [Protection::SdesFailed]);
 }
+
+#[test]
+fn p34_fax_by_re_invite_is_content_too() {
+    let mut tap = call(PCMA, PCMA_B);
+    let udptl = [0, 1, 1, 2, 3, 4, 5, 6, 7];
+    let sends = |tap: &mut Tap, src: &str, dst: &str, datagram: &[u8]| {
+        let seen = tap.seen(src, dst, datagram);
+        tap.calls.fax(&seen, &mut tap.heard)
+    };
+    assert!(!sends(&mut tap, A, B, &udptl), "nobody has spoken of fax");
+    let image = |port: u16| format!("m=image {port} udptl t38\r\na=T38FaxVersion:0\r\n");
+    for (side, line, media) in [
+        (Side::Caller, "INVITE", format!("v=0\r\nc=IN IP4 192.0.2.1\r\n{}", image(4000))),
+        (Side::Callee, "200", format!("v=0\r\nc=IN IP4 198.51.100.2\r\n{}", image(5000))),
+    ] {
+        let again = whole(side, line, "bob", &media).replace("1 INVITE", "2 INVITE");
+        tap.raw(again.as_bytes());
+    }
+    tap.told();
+    assert!(sends(&mut tap, A, B, &udptl) && sends(&mut tap, B, A, &udptl));
+    assert!(!sends(&mut tap, A, B, &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]), "STUN");
+    assert!(!sends(&mut tap, "10.9.9.9:1", "10.9.9.9:2", &udptl), "of no call");
+    // Speech that was still on its way goes to the same port.
+    assert!(tap.sends(A, B, 8, 1, 1, &[0; 4]));
+    assert_eq!(tap.told(), ["1 Caller fax", "1 Callee fax", "1 Caller Pcma/8000"]);
+}

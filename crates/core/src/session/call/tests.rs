@@ -43,6 +43,9 @@ impl Observer for Recorder {
     fn rtcp(&mut self, call: &mut Call, side: Side, _: &Seen<'_>) {
         self.told.push(format!("{} {side:?} RTCP", call.call_id.text()));
     }
+    fn fax(&mut self, call: &mut Call, side: Side, _: &Seen<'_>) {
+        self.told.push(format!("{} {side:?} fax", call.call_id.text()));
+    }
     fn call_closed(&mut self, call: &mut Call, _: Time) {
         let at = |t: Option<Time>| t.map_or("-".to_owned(), |t| format!("{}", t.seconds()));
         self.told.push(format!(

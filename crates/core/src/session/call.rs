@@ -37,7 +37,7 @@ use crate::decode::sip::{self, Method};
 use crate::decode::{rtcp, rtp};
 use crate::matching::Selection;
 use crate::packet::{Endpoint, Seen, Time, Transport};
-use crate::product::{Course, EndReason, Link, LinkRule, Party, Role, Side, TaskId};
+use crate::product::{Branch, Course, EndReason, Link, LinkRule, Party, Role, Side, TaskId};
 use crate::redact::Pii;
 
 /// How long a call that has ended is kept for what comes late: BYE is retransmitted for up to 32 s (RFC 3261, 17.1.2),
@@ -150,6 +150,8 @@ struct Ways {
     /// That of the call which had this Call-ID before: its retransmissions say nothing of this one.
     predecessor: Option<u64>,
     holding: Holding,
+    /// What became of each branch of the INVITE: one for nearly every call, so it is kept in place.
+    branches: SmallVec<[Branch; 1]>,
     /// Side that each of `parties` stands for, where that is known.
     sides: SmallVec<[Option<Side>; 16]>,
     /// The identity that the network last gave to each side: an index into `parties`.
@@ -311,6 +313,13 @@ impl Call {
     /// What of it was beyond a limit, or isn't certain.
     pub(crate) const fn limits(&self) -> &Limits {
         &self.ways.limits
+    }
+
+    /// What became of the branches, where that tells more than the call's own times do.
+    pub(crate) fn branches(&self) -> &[Branch] {
+        let branches = &self.ways.branches;
+        let early = branches.iter().any(|b| b.early.is_some() || b.early_media.is_some());
+        if early || branches.len() > 1 { branches } else { &[] }
     }
 
     /// The course of the call, to be added to.
@@ -630,7 +639,7 @@ impl Calls {
         let side = if to_owner { owner.other() } else { owner };
         if call.answer.is_none()
             && let Some(branch) = self.media.branch(binding.call, &call.described, seen)
-            && let Some(branch) = call.course.as_mut().and_then(|c| c.branches.get_mut(usize::from(branch)))
+            && let Some(branch) = call.ways.branches.get_mut(usize::from(branch))
         {
             branch.early_media.get_or_insert(seen.ts);
         }

@@ -98,30 +98,30 @@ pub(crate) struct Call {
     pub(crate) selection: Selection,
     /// How many of `parties` the matcher has looked at.
     pub(crate) checked: usize,
+    /// Which tasks there were when the matcher looked at `parties`.
+    pub(crate) checked_under: u32,
+    /// Sides whose REFER was accepted, here or on a leg of the same conversation: they mean to leave.
+    pub(crate) referred: [bool; 2],
+    /// What headers and descriptions say of its course; nothing for most calls.
+    pub(crate) course: Option<Box<Course>>,
+    /// Tasks that select a leg of the same conversation, and with it this call.
+    pub(crate) followed: SmallVec<[Followed; 1]>,
     pub(crate) answer: Option<Time>,
     pub(crate) ringing: Option<Time>,
     inner: Inner,
+    ways: Ways,
+    /// Tasks whose target has left the call: they don't select it again.
+    pub(crate) left: SmallVec<[TaskId; 1]>,
     pub(crate) start: Time,
     pub(crate) end: Option<Time>,
     /// Distinct identities in order of appearance; only ever grows (bounded), so that the matcher looks at each once.
-    pub(crate) parties: SmallVec<[Party; 4]>,
+    pub(crate) parties: SmallVec<[Party; 6]>,
     /// Signalling addresses of the first INVITE.
     pub(crate) src: Endpoint,
     pub(crate) dst: Endpoint,
     /// Media streams in order of first packet (bounded).
     pub(crate) streams: Vec<Stream>,
     described: Described,
-    /// Which tasks there were when the matcher looked at `parties`.
-    pub(crate) checked_under: u32,
-    /// Sides whose REFER was accepted, here or on a leg of the same conversation: they mean to leave.
-    pub(crate) referred: [bool; 2],
-    /// Tasks whose target has left the call: they don't select it again.
-    pub(crate) left: SmallVec<[TaskId; 1]>,
-    /// What headers and descriptions say of its course; nothing for most calls.
-    pub(crate) course: Option<Box<Course>>,
-    /// Tasks that select a leg of the same conversation, and with it this call.
-    pub(crate) followed: SmallVec<[Followed; 1]>,
-    ways: Ways,
 }
 
 /// What following a call takes and nobody else needs.
@@ -144,9 +144,8 @@ struct Inner {
 
 /// How the call is joined to others, and what of it is uncertain: little of it is looked at with each message.
 #[derive(Default)]
+#[repr(C)]
 struct Ways {
-    /// What of the call was beyond a limit, or isn't certain.
-    limits: Limits,
     /// That of the call which had this Call-ID before: its retransmissions say nothing of this one.
     predecessor: Option<u64>,
     holding: Holding,
@@ -162,6 +161,8 @@ struct Ways {
     linked: SmallVec<[(CallRef, LinkRule); 1]>,
     /// `CSeq` and sender of a REFER that wasn't answered yet.
     refer: Option<(u32, Side)>,
+    /// What of the call was beyond a limit, or isn't certain.
+    limits: Limits,
 }
 
 impl Call {

@@ -777,7 +777,12 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
 /// The course of a call as it is told: sorted out, and without links below a confidence. What is only a lead would tell
 /// of a call that nobody has authority to hear of.
 fn course_of(call: &Call, least: Confidence) -> Option<Box<Course>> {
-    let mut course = call.course.clone()?;
+    let branches = call.branches();
+    if call.course.is_none() && branches.is_empty() && call.asserted(Side::Callee).is_none() {
+        return None;
+    }
+    let mut course = call.course.clone().unwrap_or_default();
+    course.branches = branches.to_vec();
     course.diversion = course.sort_out(call);
     course.links.retain(|l| l.rule.confidence() <= least);
     Some(course)

@@ -117,6 +117,10 @@ pub(crate) struct Message<'a> {
     seen_to: bool,
     /// `branch` of the topmost Via, which names the transaction (RFC 3261, 17.1.3). Empty when there is none.
     via: &'a [u8],
+    /// First Contact (RFC 3261, 20.10), as written. Empty when there is none.
+    pub(crate) contact: &'a [u8],
+    /// Some header is one that [`Message::more`] reads.
+    pub(crate) telling: bool,
     /// As written, with parameters. Empty when there is none.
     pub(crate) content_type: &'a [u8],
     /// As written. Empty when there is none.
@@ -256,7 +260,12 @@ enum Header {
     ContentEncoding,
     TransferEncoding,
     ContentLength,
+    Contact,
     Identity(Role),
+    /// One of those that [`Message::more`] reads: a second pass is worth its while.
+    Telling,
+    /// Session-Expires (RFC 4028), which counts in the answer: nearly every request asks for it.
+    Timer,
 }
 
 impl Header {
@@ -271,10 +280,12 @@ impl Header {
             b'C' => match line.get(1)? {
                 b'a' => line.strip_prefix(b"Call-ID:").map(|value| (Self::CallId, value)),
                 b'S' => line.strip_prefix(b"CSeq:").map(|value| (Self::CSeq, value)),
-                b'o' if line.starts_with(b"Contact:") => return None,
                 b'o' => line
-                    .strip_prefix(b"Content-Length:")
-                    .map(|value| (Self::ContentLength, value))
+                    .strip_prefix(b"Contact:")
+                    .map(|value| (Self::Contact, value))
+                    .or_else(|| {
+                        line.strip_prefix(b"Content-Length:").map(|value| (Self::ContentLength, value))
+                    })
                     .or_else(|| line.strip_prefix(b"Content-Type:").map(|value| (Self::ContentType, value))),
                 _ => None,
             },
@@ -282,7 +293,10 @@ impl Header {
                 .strip_prefix(b"P-Asserted-Identity:")
                 .map(|value| (Self::Identity(Role::PAssertedIdentity), value)),
             // Allow, Max-Forwards, Supported, User-Agent: no header that we read begins like them.
-            b'A' | b'M' | b'S' | b'U' => return None,
+            b'A' if !matches!(line.get(1), Some(b'u' | b'U')) => return None,
+            b'M' if line.get(1) == Some(&b'a') => return None,
+            b'S' if !matches!(line.get(1), Some(b'e' | b'E')) => return None,
+            b'U' => return None,
             _ => None,
         };
         if told.is_some() {
@@ -306,6 +320,8 @@ impl Header {
             b'c' if is(b"Content-Length") => Self::ContentLength,
             b'c' if is(b"Content-Encoding") => Self::ContentEncoding,
             b'c' if is(b"Content-Transfer-Encoding") => Self::TransferEncoding,
+            b'c' if is(b"Contact") => Self::Contact,
+            b'm' if short => Self::Contact,
             b'd' if is(b"Diversion") => Self::Identity(Role::Diversion),
             b'e' if short => Self::ContentEncoding,
             b'f' if short || is(b"From") => Self::Identity(Role::From),
@@ -317,7 +333,9 @@ impl Header {
             b'r' if is(b"Remote-Party-ID") => Self::Identity(Role::RemotePartyId),
             b't' if short || is(b"To") => Self::Identity(Role::To),
             b'v' if short || is(b"Via") => Self::Via,
-            _ => return None,
+            b'x' if short => Self::Timer,
+            b's' if is(b"Session-Expires") => Self::Timer,
+            _ => return more::Name::of(name, None).map(|_| Self::Telling),
         })
     }
 }
@@ -363,6 +381,8 @@ impl<'a> Message<'a> {
             seen_from: false,
             seen_to: false,
             via: b"",
+            contact: b"",
+            telling: false,
             content_type: b"",
             content_encoding: b"",
             transfer_encoding: b"",
@@ -403,6 +423,10 @@ impl<'a> Message<'a> {
             Header::ContentEncoding => self.content_encoding = value,
             Header::TransferEncoding => self.transfer_encoding = value,
             Header::ContentLength => *length = number(value),
+            Header::Contact if self.contact.is_empty() => self.contact = value,
+            Header::Contact => {}
+            Header::Telling => self.telling = true,
+            Header::Timer => self.telling |= matches!(self.start, Start::Response { .. }),
             Header::Identity(role) => {
                 match role {
                     Role::From if !self.seen_from => {
@@ -411,6 +435,7 @@ impl<'a> Message<'a> {
                     Role::To if !self.seen_to => (self.seen_to, self.to_tag) = (true, address::tag(value)),
                     _ => {}
                 }
+                self.telling |= matches!(role, Role::Diversion | Role::HistoryInfo);
                 if self.identities.len() < MAX_IDENTITY_HEADERS {
                     self.identities.push((role, value));
                 } else {
@@ -451,6 +476,12 @@ impl<'a> Message<'a> {
     /// Whether it holds identities besides From, To and Request-URI.
     pub(crate) fn has_asserted_identity(&self) -> bool {
         self.identities.iter().any(|(role, _)| !matches!(role, Role::From | Role::To))
+    }
+
+    /// Values that the network may have vouched for: From and P-Asserted-Identity (RFC 8224; TS 24.229, 7.2A.20).
+    pub(crate) fn vouched(&self) -> impl Iterator<Item = &'a [u8]> {
+        let vouched = |role| matches!(role, Role::From | Role::PAssertedIdentity);
+        self.identities.iter().filter(move |(role, _)| vouched(*role)).map(|(_, value)| *value)
     }
 
     /// Branch of the top Via (RFC 3261, 8.1.1.7): it names the transaction. Looked up when asked for, as most messages

@@ -40,7 +40,9 @@ use crate::decode::sip::{self, Method};
 use crate::decode::{rtcp, rtp};
 use crate::matching::Selection;
 use crate::packet::{Endpoint, Seen, Time, Transport};
-use crate::product::{Attribution, Course, EndReason, Link, LinkRule, Party, Protection, Role, Side, TaskId};
+use crate::product::{
+    Attribution, Branch, Course, EndReason, Link, LinkRule, Party, Protection, Role, Side, TaskId,
+};
 use crate::redact::Pii;
 
 /// How long a call that has ended is kept for what comes late: BYE is retransmitted for up to 32 s (RFC 3261, 17.1.2),
@@ -101,13 +103,24 @@ pub(crate) struct Call {
     pub(crate) selection: Selection,
     /// How many of `parties` the matcher has looked at.
     pub(crate) checked: usize,
+    /// Which tasks there were when the matcher looked at `parties`.
+    pub(crate) checked_under: u32,
+    /// Sides whose REFER was accepted, here or on a leg of the same conversation: they mean to leave.
+    pub(crate) referred: [bool; 2],
+    /// What headers and descriptions say of its course; nothing for most calls.
+    pub(crate) course: Option<Box<Course>>,
+    /// Tasks that select a leg of the same conversation, and with it this call.
+    pub(crate) followed: SmallVec<[Followed; 1]>,
     pub(crate) answer: Option<Time>,
     pub(crate) ringing: Option<Time>,
     inner: Inner,
+    ways: Ways,
+    /// Tasks whose target has left the call: they don't select it again.
+    pub(crate) left: SmallVec<[TaskId; 1]>,
     pub(crate) start: Time,
     pub(crate) end: Option<Time>,
     /// Distinct identities in order of appearance; only ever grows (bounded), so that the matcher looks at each once.
-    pub(crate) parties: SmallVec<[Party; 4]>,
+    pub(crate) parties: SmallVec<[Party; 6]>,
     /// Signalling addresses of the first INVITE.
     pub(crate) src: Endpoint,
     pub(crate) dst: Endpoint,
@@ -116,17 +129,6 @@ pub(crate) struct Call {
     /// Only calls with SRTP have any.
     pub(crate) protections: Option<Box<Protections>>,
     described: Described,
-    /// Which tasks there were when the matcher looked at `parties`.
-    pub(crate) checked_under: u32,
-    /// Sides whose REFER was accepted, here or on a leg of the same conversation: they mean to leave.
-    pub(crate) referred: [bool; 2],
-    /// Tasks whose target has left the call: they don't select it again.
-    pub(crate) left: SmallVec<[TaskId; 1]>,
-    /// What headers and descriptions say of its course; nothing for most calls.
-    pub(crate) course: Option<Box<Course>>,
-    /// Tasks that select a leg of the same conversation, and with it this call.
-    pub(crate) followed: SmallVec<[Followed; 1]>,
-    ways: Ways,
 }
 
 /// What following a call takes and nobody else needs.
@@ -149,12 +151,13 @@ struct Inner {
 
 /// How the call is joined to others, and what of it is uncertain: little of it is looked at with each message.
 #[derive(Default)]
+#[repr(C)]
 struct Ways {
-    /// What of the call was beyond a limit, or isn't certain.
-    limits: Limits,
     /// That of the call which had this Call-ID before: its retransmissions say nothing of this one.
     predecessor: Option<u64>,
     holding: Holding,
+    /// What became of each branch of the INVITE: one for nearly every call, so it is kept in place.
+    branches: SmallVec<[Branch; 1]>,
     /// Side that each of `parties` stands for, where that is known.
     sides: SmallVec<[Option<Side>; 16]>,
     /// The identity that the network last gave to each side: an index into `parties`.
@@ -165,6 +168,8 @@ struct Ways {
     linked: SmallVec<[(CallRef, LinkRule); 1]>,
     /// `CSeq` and sender of a REFER that wasn't answered yet.
     refer: Option<(u32, Side)>,
+    /// What of the call was beyond a limit, or isn't certain.
+    limits: Limits,
 }
 
 impl Call {
@@ -325,6 +330,13 @@ impl Call {
     /// What of it was beyond a limit, or isn't certain.
     pub(crate) const fn limits(&self) -> &Limits {
         &self.ways.limits
+    }
+
+    /// What became of the branches, where that tells more than the call's own times do.
+    pub(crate) fn branches(&self) -> &[Branch] {
+        let branches = &self.ways.branches;
+        let early = branches.iter().any(|b| b.early.is_some() || b.early_media.is_some());
+        if early || branches.len() > 1 { branches } else { &[] }
     }
 
     /// The course of the call, to be added to.
@@ -644,7 +656,7 @@ impl Calls {
         let side = if to_owner { owner.other() } else { owner };
         if call.answer.is_none()
             && let Some(branch) = self.media.branch(binding.call, &call.described, seen)
-            && let Some(branch) = call.course.as_mut().and_then(|c| c.branches.get_mut(usize::from(branch)))
+            && let Some(branch) = call.ways.branches.get_mut(usize::from(branch))
         {
             branch.early_media.get_or_insert(seen.ts);
         }

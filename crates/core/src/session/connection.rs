@@ -441,7 +441,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
             Protocol::WebSocket(websocket) => websocket.gap(),
             Protocol::Tls(tls) => tls.outer.gap(),
             Protocol::Smpp | Protocol::Diameter | Protocol::Dns | Protocol::Hep => {
-                *self.protocol = Protocol::Undecided
+                *self.protocol = Protocol::Undecided;
             }
             Protocol::Mail => self.mail.gap(&self.seen, self.mail_held, self.out),
             // SIP finds its next message by itself; the others have nothing to find.

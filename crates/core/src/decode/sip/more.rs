@@ -1,6 +1,6 @@
 //! The headers that tell how a call came about: who diverted it, who moved it, why it ended, what it is a leg of.
 //!
-//! They stand in few messages, so they are looked for only when the call asks, in a pass of their own.
+//! They stand in few messages. Those that hold one say so ([`Message::telling`]) and are gone through a second time.
 
 use memchr::memchr;
 
@@ -30,8 +30,6 @@ pub(crate) enum Name {
     PCalledPartyId,
     /// RFC 5502.
     PServedUser,
-    /// RFC 3261, 20.10; compact `m`.
-    Contact,
     /// RFC 3261, 20.7 and 20.28.
     Authorization,
     /// RFC 3323.
@@ -46,14 +44,12 @@ pub(crate) enum Name {
     SessionExpires,
     /// RFC 3326.
     Reason,
-    /// From or P-Asserted-Identity, for their `verstat`.
-    Vouched,
     /// The header that the site joins legs by.
     Custom,
 }
 
 impl Name {
-    fn of(name: &[u8], custom: Option<&[u8]>) -> Option<Self> {
+    pub(super) fn of(name: &[u8], custom: Option<&[u8]>) -> Option<Self> {
         let is = |full: &[u8]| name.eq_ignore_ascii_case(full);
         let short = name.len() == 1;
         let found = match name.first()? | 0x20 {
@@ -69,13 +65,9 @@ impl Name {
             b'p' if is(b"P-Called-Party-ID") => Self::PCalledPartyId,
             b'p' if is(b"P-Served-User") => Self::PServedUser,
             b'p' if is(b"P-Charging-Vector") => Self::ChargingVector,
-            b'p' if is(b"P-Asserted-Identity") => Self::Vouched,
-            b'f' if short || is(b"From") => Self::Vouched,
             b'p' if is(b"Privacy") => Self::Privacy,
             b'p' if is(b"Proxy-Authorization") => Self::Authorization,
             b'a' if is(b"Authorization") => Self::Authorization,
-            b'm' if short => Self::Contact,
-            b'c' if is(b"Contact") => Self::Contact,
             b'y' if short => Self::Identity,
             b'i' if is(b"Identity") => Self::Identity,
             b's' if is(b"Session-ID") => Self::SessionId,
@@ -245,14 +237,38 @@ mod tests {
         let names: Vec<Name> = told.iter().map(|t| t.0).collect();
         assert_eq!(
             names,
-            [
-                Name::ReferTo,
-                Name::ReferredBy,
-                Name::SessionExpires,
-                Name::Identity,
-                Name::Contact,
-                Name::Custom
-            ]
+            [Name::ReferTo, Name::ReferredBy, Name::SessionExpires, Name::Identity, Name::Custom]
+        );
+    }
+
+    #[test]
+    fn messages_that_hold_one_say_so() {
+        let says = |line: &str, header: &str| {
+            let raw = format!(
+                "{line}\r\nCall-ID: 1\r\n{header}\r\nMax-Forwards: 70\r\nAllow: INVITE\r\nSupported: timer\r\n\r\n"
+            );
+            let message = Message::parse(raw.as_bytes()).expect("a message");
+            (message.telling, !message.contact.is_empty())
+        };
+        let request = "BYE sip:b@h SIP/2.0";
+        for header in [
+            "Reason: SIP;cause=200",
+            "reason : a",
+            "SESSION-ID: a",
+            "Authorization: Digest a",
+            "y: e",
+            "Join: 1",
+        ] {
+            assert_eq!(says(request, header), (true, false), "{header}");
+        }
+        assert_eq!(
+            [says(request, "User-Agent: a"), says(request, "Session-Expires: 90")],
+            [(false, false); 2]
+        );
+        assert_eq!(says("SIP/2.0 200 OK", "x: 90"), (true, false));
+        assert_eq!(
+            [says(request, "m: <sip:a@h>"), says(request, "M: <sip:a@h>"), says(request, "CONTACT: a")],
+            [(false, true); 3]
         );
     }
 

@@ -3,6 +3,7 @@
 use std::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
+use smallvec::SmallVec;
 
 use super::{Call, legs::Key};
 use crate::decode::sip::{self, Method, more, more::Name, passport};
@@ -42,7 +43,7 @@ pub(super) struct Reading<'a> {
 #[derive(Default)]
 pub(super) struct Found {
     /// By what the call may be joined to others.
-    pub(super) keys: Vec<Key>,
+    pub(super) keys: SmallVec<[Key; 4]>,
     /// Call-IDs that it names.
     pub(super) named: Vec<Box<[u8]>>,
 }
@@ -62,99 +63,103 @@ pub(super) fn read(call: &mut Call, message: &sip::Message<'_>, how: &Reading<'_
     let mut found = Found::default();
     let mut histories: Vec<Step> = Vec::new();
     let (request, ok) = (message.status().is_none(), message.status().is_some_and(|s| s < 300));
-    message.more(how.leg_header, |name, value| {
-        if value.len() > MAX_VALUE && !matches!(name, Name::Identity | Name::HistoryInfo | Name::Diversion) {
-            call.course().dropped += 1;
-            return;
-        }
-        match name {
-            Name::ReferTo if message.method() == Method::Refer && request => {
-                transfer(call, TransferBy::Refer, more::uri(value), how);
-                // An attended transfer names the call that is to be replaced (RFC 3891, 4).
-                let replaced = more::unescape(more::embedded(value, b"Replaces"));
-                if !replaced.is_empty() {
-                    found.named.push(more::head(&replaced).into());
-                }
+    if message.method() == Method::Invite && (how.initial || ok) {
+        identity(call, Role::Contact, more::uri(message.contact), how);
+    }
+    if request && let Some(verstat) = message.vouched().filter_map(verstat).last() {
+        call.course().verstat = Some(verstat);
+    }
+    if message.telling || how.leg_header.is_some() {
+        message.more(how.leg_header, |name, value| {
+            if value.len() > MAX_VALUE
+                && !matches!(name, Name::Identity | Name::HistoryInfo | Name::Diversion)
+            {
+                call.course().dropped += 1;
+                return;
             }
-            Name::ReferredBy if request => transfer(call, TransferBy::ReferredBy, more::uri(value), how),
-            Name::Replaces | Name::Join | Name::TargetDialog if request => {
-                let by = match name {
-                    Name::Replaces => TransferBy::Replaces,
-                    Name::Join => TransferBy::Join,
-                    _ => TransferBy::TargetDialog,
-                };
-                let other = more::head(value);
-                transfer(call, by, other, how);
-                found.named.push(other.into());
-            }
-            Name::Diversion if how.initial => more::values(value, |one| {
-                let reason = more::parameter(one, b"reason");
-                let reason = (!reason.is_empty()).then(|| DivertReason::parse(reason));
-                step(call, Step { reason, ..step_of(StepBy::Diversion, more::uri(one)) });
-            }),
-            Name::HistoryInfo => more::values(value, |one| histories.push(history(one))),
-            Name::PCalledPartyId if request => {
-                step(call, step_of(StepBy::PCalledPartyId, more::uri(value)));
-                identity(call, Role::PCalledPartyId, more::uri(value), how);
-            }
-            Name::PServedUser if request => identity(call, Role::PServedUser, more::uri(value), how),
-            Name::Contact if message.method() == Method::Invite && (how.initial || ok) => {
-                identity(call, Role::Contact, more::uri(value), how);
-            }
-            Name::Authorization if request => {
-                if let Some((user, realm)) = more::credentials(value) {
-                    let at: &[u8] = if user.contains(&b'@') || realm.is_empty() { b"" } else { b"@" };
-                    let realm = if at.is_empty() { b"" } else { realm };
-                    identity(call, Role::AuthUser, &[b"sip:", user, at, realm].concat(), how);
-                }
-            }
-            Name::Privacy => value.split(|b| *b == b';' || *b == b',').for_each(|one| {
-                if let Some(privacy) = Privacy::parse(one.trim_ascii())
-                    && !call.course().privacy.contains(&privacy)
-                {
-                    call.course().privacy.push(privacy);
-                }
-            }),
-            Name::Vouched if request => {
-                if let Some(verstat) = verstat(value) {
-                    call.course().verstat = Some(verstat);
-                }
-            }
-            Name::Identity if request => more::values(value, |one| claims(call, one)),
-            Name::SessionId => {
-                if let Some((own, remote)) = more::session_id(value) {
-                    let halves = [Some(own), remote];
-                    let key = |rule, value: &[u128]| Key { rule, value: how.hasher.hash_one(value) };
-                    found
-                        .keys
-                        .extend(halves.iter().flatten().map(|half| key(LinkRule::SessionHalf, &[*half])));
-                    if let Some(remote) = remote {
-                        found.keys.push(key(LinkRule::SessionId, &[own.min(remote), own.max(remote)]));
+            match name {
+                Name::ReferTo if message.method() == Method::Refer && request => {
+                    transfer(call, TransferBy::Refer, more::uri(value), how);
+                    // An attended transfer names the call that is to be replaced (RFC 3891, 4).
+                    let replaced = more::unescape(more::embedded(value, b"Replaces"));
+                    if !replaced.is_empty() {
+                        found.named.push(more::head(&replaced).into());
                     }
                 }
-            }
-            Name::ChargingVector => {
-                let icid = more::parameter(&[b";", value].concat(), b"icid-value").to_vec();
-                if !icid.is_empty() {
-                    found
-                        .keys
-                        .push(Key { rule: LinkRule::ChargingVector, value: how.hasher.hash_one(&icid) });
+                Name::ReferredBy if request => transfer(call, TransferBy::ReferredBy, more::uri(value), how),
+                Name::Replaces | Name::Join | Name::TargetDialog if request => {
+                    let by = match name {
+                        Name::Replaces => TransferBy::Replaces,
+                        Name::Join => TransferBy::Join,
+                        _ => TransferBy::TargetDialog,
+                    };
+                    let other = more::head(value);
+                    transfer(call, by, other, how);
+                    found.named.push(other.into());
                 }
-            }
-            Name::SessionExpires if ok => {
-                let seconds = more::seconds(value).map(|s| s.max(MIN_SESSION_EXPIRES));
-                if let Some(seconds) = seconds {
-                    let agreed = &mut call.course().session_expires;
-                    *agreed = (*agreed).max(Some(seconds));
+                Name::Diversion if how.initial => more::values(value, |one| {
+                    let reason = more::parameter(one, b"reason");
+                    let reason = (!reason.is_empty()).then(|| DivertReason::parse(reason));
+                    step(call, Step { reason, ..step_of(StepBy::Diversion, more::uri(one)) });
+                }),
+                Name::HistoryInfo => more::values(value, |one| histories.push(history(one))),
+                Name::PCalledPartyId if request => {
+                    step(call, step_of(StepBy::PCalledPartyId, more::uri(value)));
+                    identity(call, Role::PCalledPartyId, more::uri(value), how);
                 }
+                Name::PServedUser if request => identity(call, Role::PServedUser, more::uri(value), how),
+                Name::Authorization if request => {
+                    if let Some((user, realm)) = more::credentials(value) {
+                        let at: &[u8] = if user.contains(&b'@') || realm.is_empty() { b"" } else { b"@" };
+                        let realm = if at.is_empty() { b"" } else { realm };
+                        identity(call, Role::AuthUser, &[b"sip:", user, at, realm].concat(), how);
+                    }
+                }
+                Name::Privacy => value.split(|b| *b == b';' || *b == b',').for_each(|one| {
+                    if let Some(privacy) = Privacy::parse(one.trim_ascii())
+                        && !call.course().privacy.contains(&privacy)
+                    {
+                        call.course().privacy.push(privacy);
+                    }
+                }),
+                Name::Identity if request => more::values(value, |one| claims(call, one)),
+                Name::SessionId => {
+                    if let Some((own, remote)) = more::session_id(value) {
+                        let halves = [Some(own), remote];
+                        let key = |rule, value: &[u128]| Key { rule, value: how.hasher.hash_one(value) };
+                        found
+                            .keys
+                            .extend(halves.iter().flatten().map(|half| key(LinkRule::SessionHalf, &[*half])));
+                        if let Some(remote) = remote {
+                            found.keys.push(key(LinkRule::SessionId, &[own.min(remote), own.max(remote)]));
+                        }
+                    }
+                }
+                Name::ChargingVector => {
+                    let icid = more::parameter(&[b";", value].concat(), b"icid-value").to_vec();
+                    if !icid.is_empty() {
+                        found
+                            .keys
+                            .push(Key { rule: LinkRule::ChargingVector, value: how.hasher.hash_one(&icid) });
+                    }
+                }
+                Name::SessionExpires if ok => {
+                    let seconds = more::seconds(value).map(|s| s.max(MIN_SESSION_EXPIRES));
+                    if let Some(seconds) = seconds {
+                        let agreed = &mut call.course().session_expires;
+                        *agreed = (*agreed).max(Some(seconds));
+                    }
+                }
+                Name::Reason if message.method() != Method::Refer => {
+                    more::values(value, |one| cause(call, one))
+                }
+                Name::Custom if !value.is_empty() => {
+                    found.keys.push(Key { rule: LinkRule::Header, value: how.hasher.hash_one(value) });
+                }
+                _ => {}
             }
-            Name::Reason if message.method() != Method::Refer => more::values(value, |one| cause(call, one)),
-            Name::Custom if !value.is_empty() => {
-                found.keys.push(Key { rule: LinkRule::Header, value: how.hasher.hash_one(value) });
-            }
-            _ => {}
-        }
-    });
+        });
+    }
     for one in histories {
         step(call, one);
     }
@@ -246,7 +251,10 @@ fn transfer(call: &mut Call, by: TransferBy, to: &[u8], how: &Reading<'_>) {
 }
 
 fn verstat(value: &[u8]) -> Option<Verstat> {
-    let at = value.windows(8).position(|w| w.eq_ignore_ascii_case(b"verstat="))?;
+    let name = |at: &usize| {
+        value.get(*at..).is_some_and(|v| v.get(..8).is_some_and(|n| n.eq_ignore_ascii_case(b"verstat=")))
+    };
+    let at = memchr::memchr2_iter(b'v', b'V', value).find(name)?;
     let text = value.get(at + 8..)?;
     let is = |name: &[u8]| text.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name));
     if is(b"TN-Validation-Passed") {

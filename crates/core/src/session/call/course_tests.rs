@@ -45,8 +45,8 @@ fn p9_each_branch_has_its_own_early_media_and_one_wins() {
     assert!(tap.rtp("10.0.0.2:5000", "10.0.0.1:4000", 0, 1, 2));
     tap.at(6).bob("200", "y", "1 INVITE", "10.0.0.3:6000").alice("ACK", "y", "1 ACK", "");
     tap.at(7).bob("200", "x", "1 INVITE", "").alice("ACK", "x", "1 ACK", "").alice("BYE", "x", "2 BYE", "");
-    let branches: Vec<_> = course(&tap, "1")
-        .branches
+    let branches: Vec<_> = call(&tap, "1")
+        .branches()
         .iter()
         .map(|b| {
             let times = [b.ringing, b.early, b.early_media, b.answer, b.end].map(seconds);
@@ -75,7 +75,7 @@ fn p10_offers_in_prack_and_glare() {
     tap.at(3).alice("INVITE", "b", "3 INVITE", "10.0.0.1:4000 sendonly");
     tap.bob("INVITE", "b", "3 INVITE", "10.0.0.2:5000 inactive");
     tap.bob("491", "b", "3 INVITE", "").alice("491", "b", "3 INVITE", "");
-    assert!(course(&tap, "1").holds.is_empty());
+    assert!(call(&tap, "1").course.is_none(), "nobody was held");
     assert!(!call(&tap, "1").described.on_hold());
     // The retry of one of them is accepted.
     tap.at(5).alice("INVITE", "b", "4 INVITE", "10.0.0.1:4000 sendonly");
@@ -93,7 +93,7 @@ fn p11_the_five_times_are_kept_apart() {
     assert!(tap.rtp("10.0.0.2:5000", "10.0.0.1:4000", 0, 1, 1));
     tap.at(9).bob("200", "b", "1 INVITE", "10.0.0.2:5000").at(20).alice("BYE", "b", "2 BYE", "");
     let now = call(&tap, "1");
-    let branch = &course(&tap, "1").branches[0];
+    let branch = &call(&tap, "1").branches()[0];
     let times = [Some(now.start), now.ringing, branch.early, branch.early_media, now.answer, now.end];
     assert_eq!(times.map(seconds), [Some(1), Some(2), Some(3), Some(4), Some(9), Some(20)]);
 }

@@ -201,7 +201,7 @@ pub(super) fn describe(
         );
     }
     if let Some(branch) = branch
-        && let Some(branch) = call.course.as_mut().and_then(|c| c.branches.get_mut(usize::from(branch)))
+        && let Some(branch) = call.ways.branches.get_mut(usize::from(branch))
     {
         branch.early.get_or_insert(ts);
     }
@@ -212,8 +212,7 @@ pub(super) fn describe(
 fn branch_of(call: &Call, message: &sip::Message<'_>) -> Option<u8> {
     let tag = if message.status().is_some() { message.to_tag } else { message.from_tag };
     let tag = sip::text(tag);
-    let branches = &call.course.as_ref()?.branches;
-    branches.iter().position(|b| *b.tag.0 == *tag).and_then(|n| u8::try_from(n).ok())
+    call.ways.branches.iter().position(|b| *b.tag.0 == *tag).and_then(|n| u8::try_from(n).ok())
 }
 
 /// Most branches told of a call: as many as are followed.
@@ -228,12 +227,11 @@ pub(super) fn branch(call: &mut Call, message: &sip::Message<'_>, ts: Time) {
             let at = branch_of(call, message);
             if at.is_none() {
                 // A tag that comes up within the dialog is no branch of the INVITE that began it.
-                let course = call.course();
-                if course.branches.len() == MAX_BRANCHES {
-                    course.dropped += 1;
+                if call.ways.branches.len() == MAX_BRANCHES {
+                    call.course().dropped += 1;
                     return;
                 }
-                course.branches.push(Branch {
+                call.ways.branches.push(Branch {
                     tag: Pii(sip::text(tag).into()),
                     ringing: None,
                     early: None,
@@ -242,8 +240,9 @@ pub(super) fn branch(call: &mut Call, message: &sip::Message<'_>, ts: Time) {
                     end: None,
                 });
             }
-            let last = call.course().branches.len() - 1;
-            let Some(branch) = call.course().branches.get_mut(at.map_or(last, usize::from)) else { return };
+            let branches = &mut call.ways.branches;
+            let at = at.map_or(branches.len() - 1, usize::from);
+            let Some(branch) = branches.get_mut(at) else { return };
             match message.status() {
                 Some(180 | 183) if early => _ = branch.ringing.get_or_insert(ts),
                 Some(200..=299) => _ = branch.answer.get_or_insert(ts),
@@ -253,8 +252,7 @@ pub(super) fn branch(call: &mut Call, message: &sip::Message<'_>, ts: Time) {
         (Start::Request { .. }, Method::Bye) => {
             for tag in [message.to_tag, message.from_tag] {
                 let tag = sip::text(tag);
-                let branches = call.course.as_mut().map(|c| &mut c.branches).into_iter().flatten();
-                for branch in branches.filter(|b| *b.tag.0 == *tag) {
+                for branch in call.ways.branches.iter_mut().filter(|b| *b.tag.0 == *tag) {
                     branch.end.get_or_insert(ts);
                 }
             }

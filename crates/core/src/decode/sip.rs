@@ -102,6 +102,7 @@ pub(crate) struct CSeq {
 }
 
 /// One SIP message, borrowed.
+#[expect(clippy::struct_excessive_bools, reason = "each says a thing of its own")]
 pub(crate) struct Message<'a> {
     pub(crate) start: Start<'a>,
     /// Never empty.
@@ -424,7 +425,6 @@ impl<'a> Message<'a> {
             Header::TransferEncoding => self.transfer_encoding = value,
             Header::ContentLength => *length = number(value),
             Header::Contact if self.contact.is_empty() => self.contact = value,
-            Header::Contact => {}
             Header::Telling => self.telling = true,
             Header::Timer => self.telling |= matches!(self.start, Start::Response { .. }),
             Header::Identity(role) => {
@@ -442,7 +442,7 @@ impl<'a> Message<'a> {
                     self.identities_dropped = true;
                 }
             }
-            Header::CallId | Header::Via => {}
+            Header::CallId | Header::Via | Header::Contact => {}
         }
     }
 

@@ -151,7 +151,7 @@ pub(super) fn read(call: &mut Call, message: &sip::Message<'_>, how: &Reading<'_
                     }
                 }
                 Name::Reason if message.method() != Method::Refer => {
-                    more::values(value, |one| cause(call, one))
+                    more::values(value, |one| cause(call, one));
                 }
                 Name::Custom if !value.is_empty() => {
                     found.keys.push(Key { rule: LinkRule::Header, value: how.hasher.hash_one(value) });

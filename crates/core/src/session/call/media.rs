@@ -442,7 +442,7 @@ impl Media {
         }
         let fax = media.is_fax();
         self.any_fax |= fax;
-        let section = Section { side, branch, codecs, fax };
+        let section = Section { side, fax, branch, codecs };
         if let Some(n) = bound
             && let Some(place) = known.sections.get_mut(usize::from(n))
         {

@@ -58,7 +58,7 @@ def spellings(mark: str) -> list[bytes]:
     return [plain, mark.encode("utf-16-le"), plain.hex().encode(), *based]
 
 
-def test_nothing_of_unselected_traffic_is_found_anywhere(lab: Lab, tmp_path: Path) -> None:
+def test_p65_nothing_of_unselected_traffic_is_found_anywhere(lab: Lab, tmp_path: Path) -> None:
     datagrams, unselected, selected = traffic(random.Random(7))
     capture = wire.capture(tmp_path / "in.pcap", datagrams)
     lab.intercept("CALLS", [TARGET])

@@ -93,7 +93,7 @@ def visit(address: str, port: int, name: str) -> None:
 def capture(tmp_path: Path) -> Iterator[Path]:
     """What lies on the loopback interface while a RADIUS server and its subscribers speak."""
     if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
-        pytest.skip(f"not installed: {', '.join(missing)}")
+        pytest.fail(f"not installed: {', '.join(missing)}")
     place = tmp_path / "raddb"
     place.mkdir()
     (place / "radiusd.conf").write_text(SERVER.format(place=place, secret=SECRET, port=PORT))
@@ -107,7 +107,7 @@ def capture(tmp_path: Path) -> Iterator[Path]:
         while not tell("Start", "warm-up", "nobody@isp.example", "127.77.0.99"):
             assert time.monotonic() < deadline, "the RADIUS server doesn't answer"
         if sniffer.poll() is not None:
-            pytest.skip("may not capture on the loopback interface")
+            pytest.fail("may not capture on the loopback interface")
         visit(HOME, 40001, "before.example")
         assert tell("Start", "s1", TARGET)
         visit(HOME, 40002, "first.example")

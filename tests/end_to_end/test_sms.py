@@ -147,7 +147,7 @@ def capture(place: Path) -> Path:
 @pytest.mark.timeout(240)
 def test_p44_p45_kannel_and_a_centre(lab: Lab, tmp_path: Path) -> None:
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
-        pytest.skip(f"not installed: {', '.join(missing)}")
+        pytest.fail(f"not installed: {', '.join(missing)}")
     lab.intercept("NUMBER", [TARGET.removeprefix("+")])
     lab.screen("WORD", [{"type": "keyword", "value": "tournesol", "whole_word": True}])
     file = capture(tmp_path)

@@ -20,7 +20,11 @@ SECONDS = 2
 PITCH = 697.0
 """Hz; one of the tones of a keypad, and no multiple of a frame."""
 
-pytestmark = pytest.mark.skipif(not ffmpeg.present(), reason="ffmpeg is not installed")
+
+@pytest.fixture(autouse=True)
+def _decoder() -> None:
+    if not ffmpeg.present():
+        pytest.fail("ffmpeg is not installed: ./dev setup")
 
 
 def frame(encoding: str, clock: int, payload: bytes, n: int = 0, place: int = 0, **more: int) -> Frame:

@@ -105,6 +105,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: Policy = Policy()
     numbering: Numbering = Numbering()
     hep: Hep = Hep()
+    leg_header: str | None = None
+    """SIP header that the site's switches keep the same on all legs of a conversation, such as X-CID; none: no such."""
 
 
 def parse_config(data: bytes, where: str) -> Config:

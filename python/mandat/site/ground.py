@@ -72,6 +72,7 @@ class Ground:
                 },
                 "numbering": self.config.numbering,
                 "hep": self.config.hep,
+                "leg_header": self.config.leg_header,
             }
         )
 

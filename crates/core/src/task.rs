@@ -439,7 +439,7 @@ impl Warrant {
                 }
                 if matches!(criteria, Criteria::Domains(_)) {
                     return refuse(
-                        "a domain criterion beside telephone targets: internet flows carry no number, so it would select nobody",
+                        "a domain criterion beside targets: a target's flows are all followed, and can't be narrowed to a domain yet",
                     );
                 }
                 if self.recipients.is_empty() {

@@ -341,9 +341,19 @@ impl Header {
     }
 }
 
-/// Walks over header lines; folded lines come as one value. Gives each header that we read to `each` and returns
-/// what follows the empty line, or `None` when the headers don't end.
+/// Gives each header that we read, with its value, to `each`. Returns as [`header_lines`] does.
 fn headers<'a>(octets: &'a [u8], mut each: impl FnMut(Header, &'a [u8])) -> Option<&'a [u8]> {
+    header_lines(octets, |line| {
+        if let Some((header, value)) = Header::of_line(line) {
+            each(header, trim(value));
+        }
+    })
+}
+
+/// Walks over header lines; folded lines come as one. Returns what follows the empty line, or `None` when the headers
+/// don't end.
+#[inline]
+fn header_lines<'a>(octets: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Option<&'a [u8]> {
     let mut rest = octets;
     loop {
         let mut end = memchr(b'\n', rest).unwrap_or(rest.len());
@@ -355,10 +365,7 @@ fn headers<'a>(octets: &'a [u8], mut each: impl FnMut(Header, &'a [u8])) -> Opti
         while let Some(b' ' | b'\t') = rest.get(end + 1) {
             end = memchr(b'\n', rest.get(end + 1..)?).map_or(rest.len(), |n| end + 1 + n);
         }
-        let line = rest.get(..end)?;
-        if let Some((header, value)) = Header::of_line(line) {
-            each(header, trim(value));
-        }
+        each(rest.get(..end)?);
         rest = rest.get(end + 1..)?;
     }
 }

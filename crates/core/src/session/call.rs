@@ -482,19 +482,13 @@ impl Calls {
         // What a request says of its sender's side, a response says of the other.
         let by_caller = (from == call.inner.caller_tag) == message.status().is_none();
         let side = if by_caller { Side::Caller } else { Side::Callee };
-        let dropped = reading::parties(call, message, initial || begun, side);
+        let dropped = reading::parties(call, message, initial || begun, side) + reading::isup(call, message);
         if dropped > 0 {
             out.count(Counter::IdentitiesDropped, dropped);
             call.ways.limits.identities_dropped += dropped;
         }
         reading::branch(call, message, seen.ts);
         let turned = reading::refer(call, message, side);
-
-        let dropped = reading::isup(call, message);
-        if dropped > 0 {
-            out.count(Counter::IdentitiesDropped, dropped);
-            call.ways.limits.identities_dropped += dropped;
-        }
 
         let description = if message.body.is_empty() {
             reading::Description::default()

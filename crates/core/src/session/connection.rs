@@ -101,6 +101,28 @@ impl Connection {
     fn buffered(&self, side: usize) -> usize {
         self.directions[side].buffered() + self.protocols[side].buffered()
     }
+
+    /// One direction, and who reads its octets.
+    fn reading<'a, 'p, O>(
+        &'a mut self,
+        side: usize,
+        seen: Seen<'p>,
+        mail_held: &'a mut usize,
+        shared: &'a mut Shared,
+        out: &'a mut O,
+    ) -> (&'a mut Direction, Feed<'a, 'p, O>) {
+        let feed = Feed {
+            protocol: &mut self.protocols[side],
+            mail: &mut self.mail,
+            mail_held,
+            flow: &mut self.flow,
+            agreement: Some(&mut self.agreement),
+            seen,
+            shared,
+            out,
+        };
+        (&mut self.directions[side], feed)
+    }
 }
 
 /// The two ends, the lower first.
@@ -154,8 +176,7 @@ impl Connections {
         flow.last = flow.last.max(ts);
         flow.packets += 1;
         flow.octets += ip.payload.len() as u64;
-        let direction = &mut connection.directions[side];
-        let waited = direction.waiting();
+        let waited = connection.directions[side].waiting();
         if tcp.syn {
             connection.protocols[side] = Protocol::Undecided;
             if !tcp.ack_set {
@@ -163,9 +184,7 @@ impl Connections {
                 connection.mail = Joined::default();
             }
         }
-        let agreement = Some(&mut connection.agreement);
-        let (protocol, mail) = (&mut connection.protocols[side], &mut connection.mail);
-        let mut feed = Feed { protocol, mail, mail_held: &mut self.mail, flow, agreement, seen, shared, out };
+        let (direction, mut feed) = connection.reading(side, seen, &mut self.mail, shared, out);
         direction.accept(tcp.seq, tcp.syn, tcp.payload, ts, &mut feed);
         direction.finished |= tcp.fin;
         if waited == 0 || direction.waiting() < waited + tcp.payload.len() {
@@ -201,19 +220,8 @@ impl Connections {
                 let before = connection.buffered(side);
                 let (src, dst) = if side == 0 { key } else { (key.1, key.0) };
                 let seen = Seen { ts: now, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
-                let (protocol, flow) = (&mut connection.protocols[side], &mut connection.flow);
-                let agreement = Some(&mut connection.agreement);
-                let (mail, mail_held) = (&mut connection.mail, &mut self.mail);
-                connection.directions[side].give_up(&mut Feed {
-                    protocol,
-                    mail,
-                    mail_held,
-                    flow,
-                    agreement,
-                    seen,
-                    shared,
-                    out,
-                });
+                let (direction, mut feed) = connection.reading(side, seen, &mut self.mail, shared, out);
+                direction.give_up(&mut feed);
                 self.buffered = (self.buffered + connection.buffered(side)).saturating_sub(before);
             }
         }
@@ -288,14 +296,12 @@ impl Connections {
     fn close(&mut self, key: &Key, now: Time, shared: &mut Shared, out: &mut impl Observer) {
         let Some(mut connection) = self.table.remove(key) else { return };
         self.buffered = self.buffered.saturating_sub(connection.buffered(0) + connection.buffered(1));
-        for (side, direction) in connection.directions.iter_mut().enumerate() {
+        for side in 0..2 {
             let (src, dst) = if side == 0 { *key } else { (key.1, key.0) };
             let ts = connection.flow.last;
             let seen = Seen { ts, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };
-            let (protocol, mail) = (&mut connection.protocols[side], &mut connection.mail);
-            let (flow, agreement) = (&mut connection.flow, Some(&mut connection.agreement));
-            let mail_held = &mut self.mail;
-            direction.flush(&mut Feed { protocol, mail, mail_held, flow, agreement, seen, shared, out });
+            let (direction, mut feed) = connection.reading(side, seen, &mut self.mail, shared, out);
+            direction.flush(&mut feed);
         }
         let Flow { last: ts, client: src, server: dst, .. } = connection.flow;
         let seen = Seen { ts, src, dst, transport: Transport::Tcp, packet: None, payload: &[] };

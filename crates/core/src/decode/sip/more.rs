@@ -83,29 +83,18 @@ impl Name {
 impl<'a> Message<'a> {
     /// Gives each header of those in [`Name`], in order. `custom` is one that the site names.
     pub(crate) fn more(&self, custom: Option<&[u8]>, mut emit: impl FnMut(Name, &'a [u8])) {
-        let mut rest = super::skip_line_ends(self.octets);
-        let Some(end) = memchr(b'\n', rest) else { return };
-        rest = rest.get(end + 1..).unwrap_or_default();
+        let message = super::skip_line_ends(self.octets);
+        let Some(end) = memchr(b'\n', message) else { return };
         let mut left = MAX_HEADERS;
-        while left > 0 && !rest.is_empty() {
-            let mut end = memchr(b'\n', rest).unwrap_or(rest.len());
-            if matches!(rest.get(..end), None | Some([] | [b'\r'])) {
-                return;
-            }
-            // RFC 3261, 7.3.1: folded lines are one value.
-            while let Some(b' ' | b'\t') = rest.get(end + 1) {
-                end = memchr(b'\n', rest.get(end + 1..).unwrap_or_default())
-                    .map_or(rest.len(), |n| end + 1 + n);
-            }
-            let line = rest.get(..end).unwrap_or_default();
-            if let Some(colon) = memchr(b':', line)
+        super::header_lines(message.get(end + 1..).unwrap_or_default(), |line| {
+            if left > 0
+                && let Some(colon) = memchr(b':', line)
                 && let Some(name) = Name::of(trim_end(line.get(..colon).unwrap_or_default()), custom)
             {
                 emit(name, trim(line.get(colon + 1..).unwrap_or_default()));
                 left -= 1;
             }
-            rest = rest.get(end + 1..).unwrap_or_default();
-        }
+        });
     }
 }
 

@@ -1,9 +1,12 @@
 """A lab site with warrants, and the real command line run on it."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +25,24 @@ CAPTURE_BEGINS = "2025-06-01T00:00:00Z"
 def number(value: str) -> dict[str, str]:
     """A number as a warrant names it."""
     return {"type": "e164Number", "value": value}
+
+
+@contextlib.contextmanager
+def program(
+    *command: str | Path, log: Path | None = None, ends_by: int = signal.SIGTERM
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server or tap of the test's own, ended with it. What it says goes to the end of `log`, or nowhere."""
+    with log.open("ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as said:
+        running = subprocess.Popen([str(word) for word in command], stdout=said, stderr=said)
+    try:
+        yield running
+    finally:
+        running.send_signal(ends_by)
+        try:
+            running.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
 
 
 @dataclass

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .lab import program
+
 PROXY, FIRST, SECOND, CALLER, MEDIA = 25060, 25070, 25080, 25090, 26000
 """Ports: the proxy, two called telephones, the calling one; media of each end a hundred apart from `MEDIA` on."""
 
@@ -124,23 +126,6 @@ def reply(status: str = "200 OK", body: str = EMPTY) -> str:
     return send(ANSWER.format(status=status, mark="").replace(";tag=[pid]b[call_number]", "") + body)
 
 
-@contextlib.contextmanager
-def process(*command: str | Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that runs while the block does."""
-    with log.open("ab") as out:
-        running = subprocess.Popen([str(word) for word in command], stdout=out, stderr=out)
-    try:
-        yield running
-    finally:
-        if running.poll() is None:
-            running.terminate()
-        try:
-            running.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
-
-
 def missing() -> list[str]:
     return [tool for tool in TOOLS if shutil.which(tool) is None]
 
@@ -164,8 +149,8 @@ def proxy(place: Path, capture: Path) -> Iterator[None]:
         str(place / "kamailio.cfg"),
     ]
     with (
-        process(*tap, f"udp portrange {PROXY}-{MEDIA + 500}", log=place / "tcpdump.log"),
-        process(*server, log=place / "kamailio.log") as kamailio,
+        program(*tap, f"udp portrange {PROXY}-{MEDIA + 500}", log=place / "tcpdump.log"),
+        program(*server, log=place / "kamailio.log") as kamailio,
     ):
         time.sleep(1.5)
         assert kamailio.poll() is None, (place / "kamailio.log").read_text()
@@ -193,7 +178,7 @@ def call(place: Path, name: str, caller: str, *telephones: tuple[int, str]) -> N
                 "-timeout",
                 "20s",
             ]
-            running.enter_context(process(*command, log=place / f"{name}-{port}.log"))
+            running.enter_context(program(*command, log=place / f"{name}-{port}.log"))
         time.sleep(0.4)
         script = place / f"{name}.xml"
         script.write_text(caller)

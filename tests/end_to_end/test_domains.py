@@ -3,14 +3,14 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .lab import Lab
+from .lab import Lab, program
 
 TOOLS = ("nginx", "unbound", "tcpdump", "curl", "dig", "openssl")
 HTTP, HTTPS = 44380, 44343
@@ -51,17 +51,6 @@ remote-control:
 """
 
 
-@contextmanager
-def server(*command: str) -> Iterator[None]:
-    """A server of the test's own, ended with it."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 def until(works: Callable[[], bool]) -> None:
     """Waits for a server to answer."""
     for _ in range(100):
@@ -100,12 +89,12 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pcap = place / "traffic.pcap"
     ports = f"port {HTTP} or port {HTTPS} or (port 53 and host {RESOLVER})"
     with ExitStack() as stack:
-        stack.enter_context(server("nginx", "-c", str(place / "nginx.conf")))
-        stack.enter_context(server("unbound", "-c", str(place / "unbound.conf")))
+        stack.enter_context(program("nginx", "-c", str(place / "nginx.conf")))
+        stack.enter_context(program("unbound", "-c", str(place / "unbound.conf")))
         until(lambda: get("first.example", tls=False))
         if not dig("first.example"):
             until(lambda: dig("first.example"))
-        stack.enter_context(server("tcpdump", "-i", "lo", "-U", "-w", str(pcap), ports))
+        stack.enter_context(program("tcpdump", "-i", "lo", "-U", "-w", str(pcap), ports))
         until(lambda: pcap.exists() and pcap.stat().st_size >= 24)
         for name in (WANTED, f"www.{WANTED}", *OTHERS):
             assert get(name, "--http2")

@@ -1,6 +1,5 @@
 """A subscriber is followed by the address that a real RADIUS server was told of, exactly as long as it is theirs."""
 
-import contextlib
 import json
 import shutil
 import socket
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .lab import Lab
+from .lab import Lab, program
 from .wire import lookup
 
 TOOLS = ("freeradius", "radclient", "tcpdump")
@@ -55,17 +54,6 @@ server default {{
 """
 
 
-@contextlib.contextmanager
-def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that runs while the block does."""
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield running
-    finally:
-        running.terminate()
-        running.wait(timeout=20)
-
-
 def tell(status: str, session: str, user: str, address: str = HOME) -> bool:
     """One Accounting-Request; true when the server has answered."""
     attributes = {
@@ -100,8 +88,8 @@ def capture(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "lo.pcap"
     tap = ["tcpdump", "-i", "lo", "-U", "--immediate-mode", "-Z", "root", "-w", str(path)]
     with (
-        process(*tap, f"udp and (port {PORT} or net 127.77.0.0/16)") as sniffer,
-        process("freeradius", "-f", "-l", "stdout", "-d", str(place), "-n", "radiusd"),
+        program(*tap, f"udp and (port {PORT} or net 127.77.0.0/16)") as sniffer,
+        program("freeradius", "-f", "-l", "stdout", "-d", str(place), "-n", "radiusd"),
     ):
         deadline = time.monotonic() + 20
         while not tell("Start", "warm-up", "nobody@isp.example", "127.77.0.99"):

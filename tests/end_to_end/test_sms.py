@@ -3,18 +3,16 @@
 import shutil
 import signal
 import socket
-import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from .centre import Centre
-from .lab import Lab
+from .lab import Lab, program
 
 PROGRAMS = ("bearerbox", "smsbox", "tcpdump")
 TARGET, OTHER, SENDER = "+33612345678", "+33698765432", "+33611111111"
@@ -73,20 +71,6 @@ def wait(until: Callable[[], bool], what: str) -> None:
     while not until():
         assert time.monotonic() < end, what
         time.sleep(0.1)
-
-
-@contextmanager
-def program(*command: str, ends_by: int = signal.SIGTERM) -> Iterator[None]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.send_signal(ends_by)
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def is_open(port: int) -> bool:

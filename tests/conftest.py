@@ -1,7 +1,7 @@
 """What tests of several parts share. The real core is used where it is built; these stand in for it elsewhere."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -9,6 +9,15 @@ import pytest
 
 START = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
 SealedBatch = Callable[..., bytes]
+
+
+@pytest.fixture(autouse=True)
+def _own_umask() -> Iterator[None]:
+    """Commands that a test runs in this process make new files private; servers of later tests couldn't read theirs."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    yield
+    os.umask(umask)
 
 
 @pytest.fixture

@@ -129,8 +129,6 @@ def missing() -> str | None:
 @contextlib.contextmanager
 def mail_servers() -> Iterator[Servers]:
     """Runs both servers. Their directory is one that their own users may enter."""
-    # Mandat's own commands, run in this process by other tests, have made new files private.
-    private = os.umask(0o022)
     base = Path(tempfile.mkdtemp(prefix="mandat-mail-"))
     base.chmod(0o755)
     servers = Servers(base)
@@ -147,7 +145,6 @@ def mail_servers() -> Iterator[Servers]:
             yield servers
     finally:
         shutil.rmtree(base, ignore_errors=True)
-        os.umask(private)
 
 
 @contextlib.contextmanager

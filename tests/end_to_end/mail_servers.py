@@ -1,4 +1,4 @@
-"""Postfix and Dovecot on loopback, with configurations and mailboxes of their own, and tcpdump beside them."""
+"""Postfix and Dovecot on loopback, with configurations and mailboxes of their own."""
 
 import contextlib
 import os
@@ -108,6 +108,10 @@ class Servers:
         self.base = base
         self.smtp, self.imap, self.pop3 = _ports(3)
 
+    def on_the_wire(self) -> str:
+        """What of loopback is theirs, as tcpdump writes it."""
+        return " or ".join(f"tcp port {port}" for port in (self.smtp, self.imap, self.pop3))
+
     def delivered(self, user: str) -> list[Path]:
         return sorted((self.base / "mailboxes" / user / "new").glob("*"))
 
@@ -145,25 +149,6 @@ def mail_servers() -> Iterator[Servers]:
             yield servers
     finally:
         shutil.rmtree(base, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def capture(path: Path, *ports: int) -> Iterator[None]:
-    """Captures these TCP ports on loopback, whole packets, until everything said is on disk."""
-    filter_ = " or ".join(f"tcp port {port}" for port in ports)
-    command = ["tcpdump", "-i", "lo", "-w", str(path), "-U", "--immediate-mode", "-Z", "root", filter_]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tcpdump:
-        assert tcpdump.stderr is not None
-        first = tcpdump.stderr.readline()
-        assert "listening on" in first, first
-        try:
-            yield
-            # tcpdump has no word for "all written": a second is long on loopback.
-            time.sleep(1)
-        finally:
-            tcpdump.terminate()
-        said = tcpdump.stderr.read()
-        assert "0 packets dropped by kernel" in said, said
 
 
 def wait(done: Callable[[], object], why: Callable[[], str], seconds: float = 30) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .lab import program
+from .lab import program, tap
 
 PROXY, FIRST, SECOND, CALLER, MEDIA = 25060, 25070, 25080, 25090, 26000
 """Ports: the proxy, two called telephones, the calling one; media of each end a hundred apart from `MEDIA` on."""
@@ -134,7 +134,6 @@ def missing() -> list[str]:
 def proxy(place: Path, capture: Path) -> Iterator[None]:
     """The proxy, and a tap on loopback that writes `capture`."""
     (place / "kamailio.cfg").write_text(KAMAILIO)
-    tap = ["tcpdump", "-i", "lo", "-U", "--immediate-mode", "-Z", "root", "-w", str(capture)]
     server = [
         "kamailio",
         "-DD",
@@ -149,13 +148,12 @@ def proxy(place: Path, capture: Path) -> Iterator[None]:
         str(place / "kamailio.cfg"),
     ]
     with (
-        program(*tap, f"udp portrange {PROXY}-{MEDIA + 500}", log=place / "tcpdump.log"),
+        tap(capture, f"udp portrange {PROXY}-{MEDIA + 500}"),
         program(*server, log=place / "kamailio.log") as kamailio,
     ):
         time.sleep(1.5)
         assert kamailio.poll() is None, (place / "kamailio.log").read_text()
         yield
-        time.sleep(0.5)
 
 
 def call(place: Path, name: str, caller: str, *telephones: tuple[int, str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .lab import Lab, program
+from .lab import Lab, program, tap
 
 TOOLS = ("nginx", "unbound", "tcpdump", "curl", "dig", "openssl")
 HTTP, HTTPS = 44380, 44343
@@ -94,15 +94,13 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
         until(lambda: get("first.example", tls=False))
         if not dig("first.example"):
             until(lambda: dig("first.example"))
-        stack.enter_context(program("tcpdump", "-i", "lo", "-U", "-w", str(pcap), ports))
-        until(lambda: pcap.exists() and pcap.stat().st_size >= 24)
+        stack.enter_context(tap(pcap, ports))
         for name in (WANTED, f"www.{WANTED}", *OTHERS):
             assert get(name, "--http2")
             assert get(name, "--http1.1")
             assert get(name, tls=False)
             assert dig(name)
             assert dig(name, "+tcp")
-        time.sleep(1)
     return pcap
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .lab import Lab
-from .mail_servers import PASSWORD, Servers, capture, mail_servers, missing, wait
+from .lab import Lab, tap
+from .mail_servers import PASSWORD, Servers, mail_servers, missing, wait
 
 ALICE = "alice@example.test"
 SECRET = "mark-of-a-stranger-5d1f"
@@ -42,7 +42,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
     if (why := missing()) is not None:
         pytest.fail(why)
     path = tmp_path_factory.mktemp("mail") / "mail.pcap"
-    with mail_servers() as servers, capture(path, servers.smtp, servers.imap, servers.pop3):
+    with mail_servers() as servers, tap(path, servers.on_the_wire()):
         _smtp(servers)
         wait(lambda: len(servers.delivered("alice")) >= 2 and servers.delivered("bob"), servers.logs)
         return Said(path, _imap(servers), _pop3(servers))

@@ -24,7 +24,7 @@ use crate::session::{Observer, Receipt, Text, TextVia};
 
 use body::Content;
 use parts::{Parts, Piece};
-use receipts::Receipts;
+use receipts::{Early, Receipts};
 use recent::{Mark, Recent, mark};
 
 /// Reads text messages.
@@ -109,14 +109,14 @@ impl Messages {
         let name = ims_name(&parties, Role::To, status.reference, &recipient);
         parties.push(party(Role::Recipient, recipient));
         let number = self.receipts.find_named(&name);
-        self.receipt(TextVia::Ims, number, &parties, status.state, seen, out);
+        self.receipt(TextVia::Ims, number, parties, status.state, seen, out);
     }
 
     fn receipt(
-        &self,
+        &mut self,
         via: TextVia,
         number: Option<u64>,
-        parties: &[Party],
+        parties: Vec<Party>,
         state: State,
         seen: &Seen<'_>,
         out: &mut impl Observer,
@@ -124,9 +124,12 @@ impl Messages {
         out.count(Counter::Receipts, 1);
         match number {
             None => out.count(Counter::ReceiptsUnlinked, 1),
+            Some(number) if self.parts.is_untold(number) => {
+                self.receipts.keep_early(Early::new(number, via, parties, state, seen), out);
+            }
             Some(number) => {
                 let selection = self.receipts.selection(number);
-                out.receipt(&Receipt { via, parties, state, selection }, seen);
+                out.receipt(&Receipt { via, parties: &parties, state, selection }, seen);
             }
         }
     }
@@ -156,7 +159,7 @@ impl Messages {
             let number = receipt.id.as_ref().and_then(|id| self.receipts.find(seen.src.ip, id, between));
             // Text that only reads like a receipt is a message, or people could hide theirs by writing so.
             if operation.is_receipt || number.is_some() {
-                return self.receipt(TextVia::Smpp, number, &parties, receipt.state, seen, out);
+                return self.receipt(TextVia::Smpp, number, parties, receipt.state, seen, out);
             }
         }
         let between = between(Role::Originator, Role::Recipient);
@@ -196,7 +199,7 @@ impl Messages {
             Some(Transfer::Message(tpdu)) => tpdu,
             // Sent to an IMSI, for a message that was sent by a number: nothing here tells that they are one.
             Some(Transfer::Status(status)) => {
-                return self.receipt(TextVia::Map, None, &parties, status.state, seen, out);
+                return self.receipt(TextVia::Map, None, parties, status.state, seen, out);
             }
             Some(Transfer::Other) => return,
             None => return emit(TextVia::Map, &parties, Kind::Binary, None, seen, out),
@@ -249,25 +252,35 @@ impl Messages {
         };
         let piece = Piece::new(part.sequence, data);
         let number = self.parts.add(key, part.total, piece, via, parties, seen, out);
-        self.keep_selected();
+        self.after_told(out);
         number
     }
 
-    fn keep_selected(&mut self) {
+    /// Messages may have been told: keeps who got them, and tells the receipts that waited for them.
+    fn after_told(&mut self, out: &mut impl Observer) {
+        if !self.parts.take_has_told() {
+            return;
+        }
         for (number, selection) in self.parts.take_selected() {
             self.receipts.selected(number, selection);
+        }
+        for early in self.receipts.take_early(|number| self.parts.is_untold(number)) {
+            let selection = self.receipts.selection(early.number);
+            let Early { via, state, ref parties, .. } = early;
+            out.receipt(&Receipt { via, parties, state, selection }, &early.seen());
         }
     }
 
     /// Time has come to `now`: gives up what will not be whole any more.
     pub(crate) fn advance(&mut self, now: Time, out: &mut impl Observer) {
         self.parts.advance(now, out);
-        self.keep_selected();
+        self.after_told(out);
     }
 
     /// The source has ended: tells what is there. What is told bears the time of its last part, not `_now`.
     pub(crate) fn finish(&mut self, _now: Time, out: &mut impl Observer) {
         self.parts.finish(out);
+        self.after_told(out);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
 use super::recent::{Mark, mark};
@@ -114,6 +114,10 @@ pub(super) struct Parts {
     waiting: HashMap<Mark, Waiting>,
     /// In order of first part; entries whose serial is gone are passed over.
     order: VecDeque<(Time, Mark, u64)>,
+    /// Numbers of messages in `waiting` that aren't told yet.
+    untold: HashSet<u64>,
+    /// Something was told since the last look.
+    has_told: bool,
     next_serial: u64,
     held: usize,
     /// The capture's time: a part that an agent reports late waits for the others from now on.
@@ -186,7 +190,7 @@ impl Parts {
                 start,
             };
             let selection = tell(&text, seen, out);
-            self.keep(serial, selection);
+            self.told(serial, selection);
         }
         self.make_room(out);
         serial
@@ -198,10 +202,22 @@ impl Parts {
         self.next_serial
     }
 
-    fn keep(&mut self, serial: u64, selection: Selection) {
+    /// Some parts of message `number` have come, and it isn't told yet.
+    pub(super) fn is_untold(&self, number: u64) -> bool {
+        self.untold.contains(&number)
+    }
+
+    fn told(&mut self, serial: u64, selection: Selection) {
+        self.untold.remove(&serial);
+        self.has_told = true;
         if !selection.is_empty() {
             self.selected.push((serial, selection));
         }
+    }
+
+    /// Whether a message was told since the last look.
+    pub(super) const fn take_has_told(&mut self) -> bool {
+        std::mem::replace(&mut self.has_told, false)
     }
 
     /// Messages told since the last look that somebody got.
@@ -245,6 +261,7 @@ impl Parts {
             between: (seen.src, seen.dst, seen.transport),
         };
         self.waiting.insert(key, waiting);
+        self.untold.insert(serial);
         self.order.push_back((seen.ts.max(self.now), key, serial));
         // References that come round leave dead entries behind: swept before they can pile up.
         if self.order.len() > 2 * MAX_WAITING {
@@ -276,7 +293,7 @@ impl Parts {
         let (src, dst, transport) = waiting.between;
         let seen = Seen { ts: waiting.last, src, dst, transport, packet: None, payload: &[] };
         let selection = tell(&text, &seen, out);
-        self.keep(waiting.serial, selection);
+        self.told(waiting.serial, selection);
     }
 
     /// Gives up what is too old.

@@ -9,9 +9,11 @@ use hashbrown::HashMap;
 
 use super::recent::{Mark, mark};
 use crate::counters::Counter;
+use crate::decode::receipt::State;
 use crate::matching::Selection;
-use crate::packet::{Endpoint, Seen, Transport};
-use crate::session::Observer;
+use crate::packet::{Endpoint, Seen, Time, Transport};
+use crate::product::Party;
+use crate::session::{Observer, TextVia};
 
 /// Requests whose answer hasn't come. A link's window is some hundreds; a busy centre has some hundred links.
 const MAX_UNANSWERED: usize = 65_536;
@@ -22,6 +24,9 @@ const MAX_AWAITED: usize = 262_144;
 
 /// Selected messages whose receipt may still come. They are few, so they wait for days while others are forgotten.
 const MAX_SELECTED: usize = 65_536;
+
+/// Receipts of parts whose message isn't whole yet: a centre may report the first part before the last is sent.
+const MAX_EARLY: usize = 1024;
 
 /// Longest identifier of a message (SMPP 3.4, 5.2.23: 65 octets).
 const MAX_ID: usize = 65;
@@ -72,12 +77,34 @@ struct Sent {
     between: Mark,
 }
 
+/// A receipt that came before its message was told.
+pub(super) struct Early {
+    pub(super) number: u64,
+    pub(super) via: TextVia,
+    pub(super) parties: Vec<Party>,
+    pub(super) state: State,
+    ts: Time,
+    between: (Endpoint, Endpoint, Transport),
+}
+
+impl Early {
+    pub(super) fn new(number: u64, via: TextVia, parties: Vec<Party>, state: State, seen: &Seen<'_>) -> Self {
+        Self { number, via, parties, state, ts: seen.ts, between: (seen.src, seen.dst, seen.transport) }
+    }
+
+    pub(super) fn seen(&self) -> Seen<'static> {
+        let (src, dst, transport) = self.between;
+        Seen { ts: self.ts, src, dst, transport, packet: None, payload: &[] }
+    }
+}
+
 /// Where requests, messages and selections are kept until a receipt comes.
 pub(super) struct Receipts {
     unanswered: Bounded<Mark, Sent>,
     awaited: Bounded<Mark, Sent>,
     awaited_selected: Bounded<Mark, Sent>,
     selected: Bounded<u64, Selection>,
+    early: VecDeque<Early>,
 }
 
 impl Default for Receipts {
@@ -87,6 +114,7 @@ impl Default for Receipts {
             awaited: Bounded::new(MAX_AWAITED),
             awaited_selected: Bounded::new(MAX_SELECTED),
             selected: Bounded::new(MAX_SELECTED),
+            early: VecDeque::new(),
         }
     }
 }
@@ -95,6 +123,23 @@ impl Receipts {
     /// Message `number` was selected.
     pub(super) fn selected(&mut self, number: u64, selection: Selection) {
         self.selected.insert(number, selection);
+    }
+
+    /// A receipt waits until its message is told.
+    pub(super) fn keep_early(&mut self, receipt: Early, out: &mut impl Observer) {
+        if self.early.len() == MAX_EARLY {
+            self.early.pop_front();
+            out.count(Counter::ReceiptsForgotten, 1);
+        }
+        self.early.push_back(receipt);
+    }
+
+    /// Receipts that no longer wait.
+    pub(super) fn take_early(&mut self, is_untold: impl Fn(u64) -> bool) -> Vec<Early> {
+        let (wait, go) =
+            std::mem::take(&mut self.early).into_iter().partition(|early| is_untold(early.number));
+        self.early = wait;
+        Vec::from(go)
     }
 
     /// A request that carries message `number` went to a centre.

@@ -330,6 +330,25 @@ fn p45_a_receipt_is_linked_to_its_message_and_counted_apart() {
     }
 }
 
+/// A receipt for the first part may come before the last part was sent: who gets the message isn't known then.
+#[test]
+fn p45_a_receipt_of_a_part_waits_for_the_whole_message() {
+    let (mut messages, mut ear) = (Messages::default(), Ear::default());
+    let mut reports = Vec::new();
+    for (n, id) in [(1, b"11"), (2, b"12")] {
+        let text = [&[5, 0, 3, 9, 2, n], &b"half "[..]].concat();
+        let submit = sm(SUBMIT_SM, &Sm { esm_class: 0x40, coding: 0, text: &text, optional: &[] });
+        messages.smpp(&submit, &seen(&submit, 0), &mut ear);
+        let answer = submit_response(id);
+        messages.smpp(&answer, &back(&answer, 0), &mut ear);
+        let text = [b"id:", &id[..], b" stat:DELIVRD"].concat();
+        let receipt = turned(&sm(DELIVER_SM, &Sm { esm_class: 4, coding: 0, text: &text, optional: &[] }));
+        messages.smpp(&receipt, &back(&receipt, 0), &mut ear);
+        reports.push((ear.told.len(), ear.receipts.len()));
+    }
+    assert_eq!(reports, [(0, 0), (1, 2)]);
+}
+
 /// `sm` with its two addresses exchanged.
 fn turned(pdu: &[u8]) -> Vec<u8> {
     let (head, rest) = pdu.split_at(17);

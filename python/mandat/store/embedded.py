@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mandat.errors import StoreError
-from mandat.store.base import SealedRow, Segment
+from mandat.store.base import VERSION, SealedRow, Segment
 from mandat.store.files import append_line, sync_directory, writing
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class EmbeddedStore:
     def put(self, liid: str, period: str, stream: bytes) -> Segment:
         """Commits one Arrow IPC stream of sealed rows; see `RecordStore.put`."""
         table = _read_stream(stream)
+        _check_version(table.schema)
         segment_id = _metadata(table, "segment")
         if not PERIOD.fullmatch(period) or _metadata(table, "period") != period:
             raise StoreError("record_period", "a batch of records names another period than it came with")
@@ -194,6 +195,7 @@ class EmbeddedStore:
         import pyarrow.compute as pc
 
         file = _parquet(path)
+        _check_version(file.schema, str(path))
         wanted = pa.scalar(token, pa.binary(16))
         groups = []
         for group in range(file.num_row_groups):
@@ -227,6 +229,17 @@ def _metadata(table: "pa.Table", name: str) -> str:
     if not (SEGMENT if name == "segment" else PERIOD).fullmatch(value):
         raise StoreError("record_batch", f"a batch of records doesn't say its {name}")
     return str(value)
+
+
+def _check_version(schema: "pa.Schema", where: str = "") -> None:
+    version = (schema.metadata or {}).get(b"version", b"1").decode("ascii", "replace")
+    if version != VERSION:
+        raise StoreError(
+            "record_version",
+            f"call records sealed in form {version:.10}; this program reads form {VERSION} alone",
+            where=where,
+            advice="read them with the version of Mandat that wrote them",
+        )
 
 
 def _bounds(table: "pa.Table") -> tuple[datetime, datetime]:
@@ -287,6 +300,7 @@ class _Guarded:
         self._path = path
         self._file = file
         self.num_row_groups: int = file.num_row_groups
+        self.schema: pa.Schema = file.schema_arrow
 
     def read(self) -> "pa.Table":
         return self._guard(self._file.read)

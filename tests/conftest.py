@@ -37,6 +37,7 @@ def sealed_batch() -> SealedBatch:
         times = [start + timedelta(minutes=n) for n in range(len(pairs))]
         moment = pa.timestamp("us", "UTC")
         columns = {
+            "row": pa.array(range(len(pairs)), pa.uint32()),
             "start": pa.array(times, moment),
             "ringing": pa.array([None] * len(pairs), moment),
             "answer": pa.array(times, moment),

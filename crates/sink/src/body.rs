@@ -1,4 +1,4 @@
-//! What the seal of a call record holds, as MessagePack. It is most of what a call costs at rest.
+//! What the seal of a call record holds, as `MessagePack`. It is most of what a call costs at rest.
 //!
 //! ```text
 //! body    = [caller, callee, call_id, src, dst, parties, course]

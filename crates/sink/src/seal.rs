@@ -21,7 +21,7 @@ use std::sync::Arc;
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut, KeyInit, Nonce};
 use arrow_array::builder::{StringBuilder, TimestampMicrosecondBuilder, UInt16Builder};
-use arrow_array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, RecordBatch};
+use arrow_array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, RecordBatch, UInt32Array};
 use arrow_buffer::{Buffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use hkdf::Hkdf;
@@ -108,7 +108,7 @@ fn aad(segment: &[u8; SEGMENT], index: u64, caller: &Token, callee: &Token) -> [
     out
 }
 
-/// Opens one row: its body, as MessagePack; `None` if any part isn't what was sealed.
+/// Opens one row: its body, as `MessagePack`; `None` if any part isn't what was sealed.
 pub fn unseal(
     period_key: &[u8; 32],
     segment: &[u8; SEGMENT],
@@ -157,12 +157,13 @@ impl Sealer {
 
 /// The columns of a batch of sealed call records.
 ///
-/// `start`, `ringing`, `answer`, `end` (timestamp µs UTC), `end_reason` (utf8), `status` (u16), `caller_token`,
+/// `row` (u32: its place, to which the seal is bound, so that a later sort doesn't lose it), `start`, `ringing`, `answer`, `end` (timestamp µs UTC), `end_reason` (utf8), `status` (u16), `caller_token`,
 /// `callee_token` (16 octets), `sealed` (binary). The schema's metadata hold `version`, `period` and `segment` (hex).
 pub fn record_schema(period: &str, segment: &[u8; SEGMENT]) -> Schema {
     let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let token = || DataType::FixedSizeBinary(TOKEN as i32);
     let columns = vec![
+        Field::new("row", DataType::UInt32, false),
         Field::new("start", time(), false),
         Field::new("ringing", time(), true),
         Field::new("answer", time(), true),
@@ -259,7 +260,8 @@ impl Batch {
             Buffer::from_vec(self.sealed.into_vec()),
             None,
         )?;
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(9);
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(10);
+        columns.push(Arc::new(UInt32Array::from_iter_values(0..self.rows as u32)));
         for column in &mut self.times {
             columns.push(Arc::new(column.finish().with_timezone("UTC")));
         }

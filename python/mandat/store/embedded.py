@@ -11,7 +11,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ SEGMENT = re.compile(r"[0-9a-f]{32}")
 MANIFEST = "manifest.jsonl"
 PLAIN = ("start", "ringing", "answer", "end", "end_reason", "status")
 TOKENS = ("caller_token", "callee_token")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ADVICE = "the other segments are still read; put back this file from a backup"
 
 
@@ -64,7 +65,7 @@ class EmbeddedStore:
         if path.exists():
             raise StoreError("segment_exists", "this segment is already committed", where=str(path))
         with writing(path) as temporary:
-            _write_parquet(_numbered(table), temporary)
+            _write_parquet(table, temporary)
             digest, octets = _digest(temporary)
         segment = Segment(segment_id, liid, period, relative, table.num_rows, octets, digest, first, last)
         with self._lock:
@@ -218,7 +219,7 @@ def _read_stream(stream: bytes) -> "pa.Table":
         table = pa.ipc.open_stream(pa.py_buffer(stream)).read_all()
     except (OSError, pa.ArrowException):
         raise StoreError("record_batch", "a batch of records from the core can't be read") from None
-    missing = {*PLAIN, *TOKENS, "sealed"} - set(table.column_names)
+    missing = {"row", *PLAIN, *TOKENS, "sealed"} - set(table.column_names)
     if missing or not table.num_rows:
         raise StoreError("record_batch", f"a batch of records is empty or lacks {', '.join(sorted(missing))}")
     return table
@@ -243,19 +244,18 @@ def _check_version(schema: "pa.Schema", where: str = "") -> None:
 
 
 def _bounds(table: "pa.Table") -> tuple[datetime, datetime]:
-    import pyarrow.compute as pc
-
-    bounds = pc.min_max(table["start"]).as_py()
-    return bounds["min"], bounds["max"]
-
-
-def _numbered(table: "pa.Table") -> "pa.Table":
-    """Adds each row's place in its batch: the seal is bound to it, and a later sort must not lose it."""
+    """Earliest and latest start. Looked for here: to load pyarrow.compute takes longer than to go through a batch."""
     import pyarrow as pa
 
-    if "row" in table.column_names:
-        return table
-    return table.append_column("row", pa.array(range(table.num_rows), pa.uint32()))
+    starts = table["start"]
+    if starts.type != pa.timestamp("us", "UTC") or starts.null_count:
+        raise StoreError("record_batch", "a batch of records has calls without a start")
+    spans = []
+    for chunk in starts.chunks:
+        if len(chunk):
+            moments = memoryview(chunk.buffers()[1]).cast("q")[chunk.offset : chunk.offset + len(chunk)]
+            spans += [min(moments), max(moments)]
+    return EPOCH + timedelta(microseconds=min(spans)), EPOCH + timedelta(microseconds=max(spans))
 
 
 def _write_parquet(table: "pa.Table", path: Path) -> None:

@@ -752,7 +752,6 @@ impl Calls {
 
     fn close(&mut self, at: CallRef, otherwise: EndReason, now: Time, out: &mut impl Observer) {
         let Some(mut call) = self.table.remove(at) else { return };
-        call.ways.limits.contested |= self.media.contested(at, &call.described);
         self.legs.release(at, &call.ways.keys);
         for (leg, _) in &call.ways.linked {
             if let Some(other) = self.table.get_mut(*leg) {
@@ -760,7 +759,7 @@ impl Calls {
                 other.ways.linked.retain(|(l, _)| *l != at);
             }
         }
-        self.media.release(at, &call.described);
+        call.ways.limits.contested |= self.media.release(at, &call.described);
         call.conclude(otherwise);
         out.call_closed(&mut call, now);
     }

@@ -112,7 +112,7 @@ pub(super) fn parties(call: &mut Call, message: &sip::Message<'_>, initial: bool
 /// Keeps the numbers of the ISUP message in a SIP-I or SIP-T body (RFC 3204; Q.1912.5): what the switch behind the
 /// gateway said, which the SIP headers repeat in part. Says how many didn't fit.
 pub(super) fn isup(call: &mut Call, message: &sip::Message<'_>) -> u64 {
-    if !may_hold_isup(message.content_type) {
+    if message.content_type.is_empty() || !may_hold_isup(message.content_type) {
         return 0;
     }
     let mut dropped = 0;
@@ -211,8 +211,13 @@ pub(super) fn describe(
 /// The branch that a message of the called side belongs to.
 fn branch_of(call: &Call, message: &sip::Message<'_>) -> Option<u8> {
     let tag = if message.status().is_some() { message.to_tag } else { message.from_tag };
-    let tag = sip::text(tag);
-    call.ways.branches.iter().position(|b| *b.tag.0 == *tag).and_then(|n| u8::try_from(n).ok())
+    call.ways.branches.iter().position(|b| is_text_of(&b.tag.0, tag)).and_then(|n| u8::try_from(n).ok())
+}
+
+/// Whether `text` is what [`sip::text`] makes of these octets.
+fn is_text_of(text: &str, octets: &[u8]) -> bool {
+    // Octets that are a text's own are valid UTF-8, and stay as they are.
+    text.as_bytes() == octets || !octets.is_ascii() && *text == *sip::text(octets)
 }
 
 /// Most branches told of a call: as many as are followed.
@@ -251,8 +256,7 @@ pub(super) fn branch(call: &mut Call, message: &sip::Message<'_>, ts: Time) {
         }
         (Start::Request { .. }, Method::Bye) => {
             for tag in [message.to_tag, message.from_tag] {
-                let tag = sip::text(tag);
-                for branch in call.ways.branches.iter_mut().filter(|b| *b.tag.0 == *tag) {
+                for branch in call.ways.branches.iter_mut().filter(|b| is_text_of(&b.tag.0, tag)) {
                     branch.end.get_or_insert(ts);
                 }
             }

@@ -760,7 +760,7 @@ fn addresses(seen: &Seen<'_>) -> Facts {
 fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts {
     Facts {
         event,
-        parties: call.parties.to_vec(),
+        parties: call.parties.clone(),
         call_id: Some(Pii(call.call_id.text().into())),
         via: (call.signalling != Signalling::Sip).then(|| call.signalling.name()),
         status: call.final_status,

@@ -786,7 +786,7 @@ impl Calls {
         if let Some(call) = self.table.gone(&gone) {
             out.call_closed(call, now);
         }
-        self.table.bury(gone);
+        self.table.bury(&gone);
     }
 }
 

@@ -200,7 +200,7 @@ impl Table {
     }
 
     /// Forgets the call that was taken out.
-    pub(super) fn bury(&mut self, gone: Gone) {
+    pub(super) fn bury(&mut self, gone: &Gone) {
         if let Some(slot) = self.slots.get_mut(gone.0.index).filter(|s| s.generation == gone.0.generation) {
             slot.call = None;
         }

@@ -218,8 +218,13 @@ pub(super) fn describe(
 /// The branch that a message of the called side belongs to.
 fn branch_of(call: &Call, message: &sip::Message<'_>) -> Option<u8> {
     let tag = if message.status().is_some() { message.to_tag } else { message.from_tag };
-    let tag = sip::text(tag);
-    call.ways.branches.iter().position(|b| *b.tag.0 == *tag).and_then(|n| u8::try_from(n).ok())
+    call.ways.branches.iter().position(|b| is_text_of(&b.tag.0, tag)).and_then(|n| u8::try_from(n).ok())
+}
+
+/// Whether `text` is what [`sip::text`] makes of these octets.
+fn is_text_of(text: &str, octets: &[u8]) -> bool {
+    // Octets that are a text's own are valid UTF-8, and stay as they are.
+    text.as_bytes() == octets || !octets.is_ascii() && *text == *sip::text(octets)
 }
 
 /// Most branches told of a call: as many as are followed.
@@ -258,8 +263,7 @@ pub(super) fn branch(call: &mut Call, message: &sip::Message<'_>, ts: Time) {
         }
         (Start::Request { .. }, Method::Bye) => {
             for tag in [message.to_tag, message.from_tag] {
-                let tag = sip::text(tag);
-                for branch in call.ways.branches.iter_mut().filter(|b| *b.tag.0 == *tag) {
+                for branch in call.ways.branches.iter_mut().filter(|b| is_text_of(&b.tag.0, tag)) {
                     branch.end.get_or_insert(ts);
                 }
             }

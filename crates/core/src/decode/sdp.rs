@@ -182,7 +182,7 @@ fn line_end(octets: &[u8]) -> usize {
     let (words, rest) = octets.as_chunks::<8>();
     for (n, word) in words.iter().enumerate() {
         // An octet is zero where there is a line feed; the lowest bit left is that of the first such octet.
-        let differs = u64::from_le_bytes(*word) ^ (EACH * b'\n' as u64);
+        let differs = u64::from_le_bytes(*word) ^ (EACH * u64::from(b'\n'));
         let found = differs.wrapping_sub(EACH) & !differs & (EACH << 7);
         if found != 0 {
             return n * 8 + found.trailing_zeros() as usize / 8;

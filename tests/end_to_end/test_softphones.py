@@ -104,7 +104,7 @@ def recorded(lab: Lab, capture: Path) -> tuple[dict[str, Any], Path | None]:
 
 
 def said_and_heard(place: Path, kind: str, sound: Path) -> None:
-    """What each telephone sent is in the sound, at its pitch and in its place; a plain call's bit for bit."""
+    """What each telephone sent is in the sound, at its pitch and in its place; bit for bit where nothing is protected."""
     port = 27100 + 400 * tuple(KINDS).index(kind)
     capture = place / f"{kind}.pcap"
     spoken = [payloads(capture, port), payloads(capture, port + 200)]
@@ -115,7 +115,7 @@ def said_and_heard(place: Path, kind: str, sound: Path) -> None:
         loud = next(n for n, sample in enumerate(heard[side]) if abs(sample) > 500) / rate
         assert begun - first - 0.001 <= loud < begun - first + 0.02, (side, loud)
         assert pitch(heard[side][rate // 2 : rate * 3 // 2], rate, PITCHES[side]) > 0.8
-        if kind == "plain":
+        if kind in ("plain", "relayed"):
             law = ["-f", "alaw", "-ar", str(RATE), "-i", "pipe:0", "-f", "s16le", "pipe:1"]
             plain = array("h", ffmpeg(*law, octets=octets))
             start = next(n for n, sample in enumerate(heard[side]) if sample)

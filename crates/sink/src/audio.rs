@@ -4,7 +4,10 @@
 //! (`frames.rs`). Each stream is placed by its RTP timestamps from where its first packet arrived. Nothing is made up: what did not
 //! come is silence and a mark. The evidence (the packets) is kept elsewhere, so all choices here can be checked.
 
+use std::collections::VecDeque;
+
 use mandat_core::{Audio, Encoding, Side, Time};
+use sha2::{Digest, Sha256};
 
 use crate::g711::pcm_of;
 
@@ -86,10 +89,20 @@ pub(crate) enum Placed {
     No,
 }
 
+/// What one source said last. A relay that passes packets on makes a second stream of them, with the same source,
+/// sequence and timestamp (RFC 3550, 7.1): what it says is one sound, not two.
+struct Said {
+    side: Side,
+    ssrc: u32,
+    /// Sequence, timestamp, digest of the payload. All must agree: a forger's packets hide nobody's.
+    packets: VecDeque<(u16, u32, [u8; 32])>,
+}
+
 /// How one stream lies on the time line.
 struct Stream {
     stream: u16,
     side: Side,
+    ssrc: u32,
     /// A place and the RTP timestamp that stands there.
     base: (i64, u32),
     highest: u16,
@@ -115,6 +128,8 @@ pub(crate) struct Timeline {
     origin: i64,
     channels: [Vec<i16>; 2],
     streams: Vec<Stream>,
+    /// One a source, so no more than there are streams.
+    said: Vec<Said>,
     marks: Vec<Gap>,
     /// Gaps that nothing can fill any more, for the recording's list.
     pub(crate) lost: Vec<Gap>,
@@ -128,6 +143,7 @@ impl Timeline {
             origin: 0,
             channels: [Vec::new(), Vec::new()],
             streams: Vec::new(),
+            said: Vec::new(),
             marks: Vec::new(),
             lost: Vec::new(),
             lost_unlisted: 0,
@@ -157,7 +173,8 @@ impl Timeline {
         let index = match self.streams.iter().position(|s| s.stream == audio.stream) {
             Some(index) => index,
             None if self.streams.len() < MAX_STREAMS => {
-                self.streams.push(Stream::new(audio, arrival));
+                let stream = Stream::new(audio, self.beside(audio, arrival));
+                self.streams.push(stream);
                 self.streams.len() - 1
             }
             None => return Placed::No,
@@ -167,13 +184,20 @@ impl Timeline {
             Ok(position) => position,
             Err(placed) => return placed,
         };
-        if !speech {
-            let length = if timed { stream.frame } else { 0 };
-            stream.next = stream.next.max(position.saturating_add(length));
-            return if silent { Placed::Yes } else { Placed::Apart(position) };
-        }
-        let length = i64::try_from(payload.len()).unwrap_or(i64::MAX);
+        let length = if speech {
+            i64::try_from(payload.len()).unwrap_or(i64::MAX)
+        } else if timed {
+            stream.frame
+        } else {
+            0
+        };
         stream.next = stream.next.max(position.saturating_add(length));
+        if silent || !self.is_new(audio, payload) {
+            return Placed::Yes;
+        }
+        if !speech {
+            return Placed::Apart(position);
+        }
         let end = position.saturating_add(length);
         if position < self.origin && end <= self.origin {
             return if payload.is_empty() { Placed::Yes } else { Placed::Late };
@@ -190,6 +214,33 @@ impl Timeline {
             *slot = slot.saturating_add(sample);
         }
         if skip > 0 { Placed::Late } else { Placed::Yes }
+    }
+
+    /// Where a new stream begins: beside another of the same source that it is the copy of, else where it arrived.
+    fn beside(&self, audio: &Audio, arrival: i64) -> i64 {
+        let same = self.streams.iter().filter(|s| s.side == audio.side && s.ssrc == audio.ssrc);
+        let near = |place: &i64| place.saturating_sub(arrival).saturating_abs() <= ANCHOR_TOLERANCE;
+        same.map(|s| s.by_timestamp(audio)).find(near).unwrap_or(arrival)
+    }
+
+    /// Notes a packet; false if it is one that was heard already, on the other side of a relay.
+    fn is_new(&mut self, audio: &Audio, payload: &[u8]) -> bool {
+        let packet = (audio.sequence, audio.timestamp, Sha256::digest(payload).into());
+        let same = |s: &Said| s.side == audio.side && s.ssrc == audio.ssrc;
+        let index = self.said.iter().position(same).unwrap_or_else(|| {
+            self.said.push(Said { side: audio.side, ssrc: audio.ssrc, packets: VecDeque::new() });
+            self.said.len() - 1
+        });
+        let packets = &mut self.said[index].packets;
+        // The copy comes soon after: it is found among the last ones.
+        if packets.iter().rev().any(|known| *known == packet) {
+            return false;
+        }
+        if packets.len() == WINDOW as usize {
+            packets.pop_front();
+        }
+        packets.push_back(packet);
+        true
     }
 
     /// The next piece that no packet can change any more at `now`.
@@ -282,6 +333,7 @@ impl Stream {
         Self {
             stream: audio.stream,
             side: audio.side,
+            ssrc: audio.ssrc,
             base: (arrival, audio.timestamp),
             // One before the first packet, so that it is handled like any other.
             highest: audio.sequence.wrapping_sub(1),

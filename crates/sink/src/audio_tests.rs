@@ -75,6 +75,50 @@ fn a_late_packet_splits_its_gap() {
     assert_eq!(spans, [(320, 480, 1), (640, 800, 1)]);
 }
 
+/// A relay's second stream of the same packets is heard once, in one place; what only one of the two brought is heard.
+#[test]
+fn what_a_relay_passes_on_is_one_sound() {
+    for encoding in [Encoding::Pcmu, Encoding::Other("OPUS".into())] {
+        let mut line = line();
+        let mut sounded = Vec::new();
+        for n in 0..10 {
+            let mut packet = Rtp::nth(1, Side::Caller, n);
+            packet.encoding = encoding.clone();
+            for (stream, lost, later) in [(7, 3, 0), (9, 5, 3)] {
+                packet.at = Time(START.0 + (i64::from(n) * 20 + later) * MS);
+                if n != lost {
+                    let audio = Audio { stream, ..packet.audio() };
+                    sounded.push((n, line.place(packet.at, &audio, &packet.payload)));
+                }
+            }
+        }
+        let apart: Vec<_> = sounded
+            .iter()
+            .filter_map(|(n, p)| match p {
+                Placed::Apart(at) => Some((i64::from(*n), *at)),
+                _ => None,
+            })
+            .collect();
+        let ([left, _], _) = all(&mut line);
+        if encoding == Encoding::Pcmu {
+            assert_eq!(left, vec![LOUD; 1600]);
+        } else {
+            assert_eq!(apart, (0..10).map(|n| (n, n * 160)).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// Somebody else's packets under the same source and sequence hide nothing.
+#[test]
+fn other_sound_under_the_same_source_is_heard_too() {
+    let mut line = line();
+    let packet = Rtp::nth(1, Side::Caller, 0);
+    let forged = Audio { stream: 9, ..packet.audio() };
+    line.place(packet.at, &forged, &[0xff; 160]);
+    assert_eq!(place(&mut line, &packet), Placed::Yes);
+    assert_eq!(all(&mut line).0[0], vec![LOUD; 160]);
+}
+
 #[test]
 fn half_a_second_late_is_in_time_and_more_is_counted() {
     for (late_ms, expected) in [(490, Placed::Yes), (530, Placed::Late)] {

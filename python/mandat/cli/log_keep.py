@@ -1,6 +1,7 @@
 """`mandat log keep` and `mandat log schedule`: the log's clock."""
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -39,7 +40,7 @@ def keep(screen: Screen, site: "Site", once: bool) -> int:
         due = site.keep_log(watch)
         if due is None or once:
             told = "the log has no clock" if due is None else "every tick that was due is written"
-            screen.result({"next": due}, text=lambda: screen.say(told))
+            screen.result({"next": due}, text=partial(screen.say, told))
             return 0
         time.sleep(max(0.0, due - time.time()))
 

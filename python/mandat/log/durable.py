@@ -68,7 +68,7 @@ def write_all(handle: int, data: bytes) -> None:
 def write_many(files: Sequence[tuple[Path, bytes]], mode: int = PUBLIC) -> None:
     """Write new files, durable on return, in three passes: one wait for the disk then serves them all.
 
-    For files that nothing points to yet: after a crash each of them may be there, be cut, or be missing. Raises OSError.
+    For files that nothing points to yet: after a crash each may be there, or be missing. Raises OSError.
     """
     written: list[tuple[Path, Path]] = []
     directories: dict[Path, None] = {}

@@ -10,7 +10,9 @@ log, which an overseer compares with this file.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 
 from .durable import make_directory, write_atomic
@@ -81,6 +83,11 @@ class Segment:
         """A batch at each act."""
         return cls(int(now), Mode.ON_ACT, leaves)
 
+    def said(self) -> tuple[str, int, int, str]:
+        """Mode, leaves, tick and begin, as a `schedule` event states them."""
+        begins = datetime.fromtimestamp(self.start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self.mode.value, self.leaves, self.tick, begins
+
     def number(self, moment: float) -> int:
         """The tick that a time lies in."""
         return int(moment) // self.tick
@@ -117,11 +124,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         starts = [segment.start for segment in self.segments]
-        if (
-            not starts
-            or len(starts) > MAX_SEGMENTS
-            or any(a >= b for a, b in zip(starts, starts[1:], strict=False))
-        ):
+        if not starts or len(starts) > MAX_SEGMENTS or any(a >= b for a, b in pairwise(starts)):
             raise LogFault(Fault.MALFORMED, "the schedule's segments don't follow each other", where=FILE)
         if any(start % EPOCH_SECONDS for start in starts[1:]):
             raise LogFault(Fault.MALFORMED, "a change of schedule begins with an epoch of 60 s", where=FILE)

@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -191,7 +190,9 @@ class LogWriter:
             if watch is not None:
                 watch(begun - behind + len(batch) // position.segment.leaves, begun)
             rounds += 1
-            if behind * position.segment.leaves <= len(batch) or rounds == most:
+            # Where a change of schedule is known, the next segment may be due as well: look once more.
+            done = behind * position.segment.leaves <= len(batch) and position.ticks_left is None
+            if done or behind <= 0 or rounds == most:
                 return size
 
     def change(self, segment: Segment, actor: str, now: float | None = None) -> int:
@@ -451,9 +452,9 @@ class LogWriter:
 
 def schedule_event(segment: Segment, actor: str) -> Event:
     """What the log says of a schedule."""
-    begins = datetime.fromtimestamp(segment.start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    said: dict[str, Value] = {"mode": segment.mode.value, "leaves": segment.leaves, "tick": segment.tick}
-    return Event(Kind.SCHEDULE, SITE_CASE, actor, said | {"valid_from": begins})
+    mode, leaves, tick, begins = segment.said()
+    said: dict[str, Value] = {"mode": mode, "leaves": leaves, "tick": tick, "valid_from": begins}
+    return Event(Kind.SCHEDULE, SITE_CASE, actor, said)
 
 
 def _remove_partials(directory: Path) -> None:

@@ -517,6 +517,12 @@ impl<'a> Message<'a> {
         if self.body.is_empty() {
             return true;
         }
+        // Nearly every body is one and plain.
+        let encoded = !self.content_encoding.is_empty() || !self.transfer_encoding.is_empty();
+        if !encoded && !body::is_multipart(self.content_type) {
+            emit(self.content_type, self.body);
+            return true;
+        }
         let Some(whole) = mime::content(self.content_encoding, self.body) else { return false };
         let mut is_whole = true;
         body::parts(self.leaf(&whole), &mut |leaf| {

@@ -18,6 +18,7 @@ mod stream;
 mod table;
 mod timers;
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
@@ -315,12 +316,22 @@ impl Call {
     fn add_party(
         &mut self,
         role: Role,
-        uri: &str,
+        uri: &[u8],
         in_dialog: bool,
         side: Option<Side>,
     ) -> Result<usize, TooMany> {
-        let same = |p: &Party| (in_dialog || p.role == role) && *p.uri.0 == *uri;
-        if let Some(known) = self.parties.iter().position(same) {
+        let known = |uri: &[u8]| {
+            let same = |p: &Party| (in_dialog || p.role == role) && p.uri.0.as_bytes() == uri;
+            self.parties.iter().position(same)
+        };
+        // Only what looks new is read as text: an identity that the call has is known by its octets.
+        if let Some(known) = known(uri) {
+            return Ok(known);
+        }
+        let uri = sip::text(uri);
+        if let Cow::Owned(uri) = &uri
+            && let Some(known) = known(uri.as_bytes())
+        {
             return Ok(known);
         }
         if self.parties.len() == MAX_PARTIES {

@@ -79,7 +79,7 @@ pub(super) fn parties(call: &mut Call, message: &sip::Message<'_>, initial: bool
         return 0;
     }
     let mut dropped = u64::from(message.identities_dropped);
-    message.parties(&mut |role, uri| {
+    message.addresses(|role, uri| {
         let wanted = match role {
             // Within a dialog the Request-URI is the other side's contact address.
             Role::RequestUri => initial,
@@ -126,7 +126,8 @@ pub(super) fn isup(call: &mut Call, message: &sip::Message<'_>) -> u64 {
         let Some(read) = isup::Message::parse(body, variant) else { return };
         let called = read.called.filter(|n| !n.is_empty()).map(|n| (Role::CalledParty, n));
         for (role, number) in called.into_iter().chain(read.numbers()) {
-            dropped += u64::from(call.add_party(role, &number.text(), false, role.isup_side()).is_err());
+            dropped +=
+                u64::from(call.add_party(role, number.text().as_bytes(), false, role.isup_side()).is_err());
         }
     });
     dropped

@@ -32,7 +32,9 @@ class Desk:
         self.names = [approver.name for approver in self.site.keys.approvers()]
         self.signers = [read_signer(lab.root / "lab" / key) for key in APPROVERS]
         self.config: Bundle = json.loads(self.site.point_config())
-        self.writer = LogWriter(self.site.log, self.site.openings, self.site.keys.log_signer())
+        self.writer = LogWriter(
+            self.site.log, self.site.openings, self.site.keys.log_signer(), self.site.keys.dummies()
+        )
 
     def document(self, **changes: Any) -> bytes:
         terms = {"liid": "LI-1", "kind": "intercept", "targets": [number(TARGET)], "product": "IRIandCC"}

@@ -63,6 +63,7 @@ def test_a_log_that_takes_nothing_lets_nobody_read(site: Site, monkeypatch: pyte
         raise StoreError("disk_full", "full")
 
     monkeypatch.setattr(Site, "_append", full)
+    monkeypatch.setattr(Site, "_defer", full)
     with pytest.raises(StoreError):
         Reader(site).rows(Service.CALL, LIID, [])
     assert opened == []

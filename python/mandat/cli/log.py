@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mandat.cli.log_keep import keep, schedule
 from mandat.cli.screen import Screen, site_option
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 @click.group()
 def log() -> None:
     """The append-only log: each act as one entry that nobody can take back. It holds commitments, no identities."""
+
+
+log.add_command(keep)
+log.add_command(schedule)
 
 
 @log.command(
@@ -32,6 +37,7 @@ def verify(screen: Screen, site: "Site") -> None:
         "size": report.size,
         "root": report.root.hex(),
         "opened": report.opened,
+        "dummies": report.dummies,
         "unexplained": report.unexplained,
         "kinds": report.kinds,
         "verified": True,
@@ -87,7 +93,7 @@ def show(screen: Screen, report: "Report") -> None:
     """The verdict for a person."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in report.kinds.items())
     screen.say(f"the log {report.origin} holds: {report.size} entries, none altered, none taken back")
-    screen.say(f"  {kinds or 'no entries yet'}")
+    screen.say(f"  {kinds or 'no entries yet'}; {report.dummies} dummies")
     screen.say(f"  root {report.root.hex()}")
     if report.unexplained:
         screen.say(

@@ -116,6 +116,7 @@ def site_option(command: Command) -> Command:
         # Who acts, as the log names them: MANDAT_ACTOR, or else the login name.
         site = Site.open(Path(site_path), os.environ.get("MANDAT_ACTOR"))
         screen.banner(site)
+        site.told = lambda seconds: screen.note(f"waiting {seconds:.0f} s for the log's next tick")
         return command(screen, site, *args, **kwargs)
 
     option = click.option(

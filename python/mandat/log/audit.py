@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .checkpoint import Checkpoint
+from .dummy import DummyKeys
 from .fault import Fault, LogFault
 from .merkle import verify_consistency
 from .note import Verifier
 from .openings import Openings
 from .reader import Tiles
+from .tile import WIDTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,12 @@ class Report:
     root: bytes
     opened: int
     kinds: dict[str, int] = field(default_factory=dict)
+    dummies: int = 0
 
     @property
     def unexplained(self) -> int:
-        """Entries that no opening explains. For the whole set of openings anything but 0 is a finding."""
-        return self.size - self.opened
+        """Entries that are neither opened nor dummies. For all openings and keys anything but 0 is a finding."""
+        return self.size - self.opened - self.dummies
 
 
 def read_checkpoint(directory: Path, verifier: Verifier) -> tuple[Checkpoint, bytes]:
@@ -63,7 +66,12 @@ def check_extends(directory: Path, verifier: Verifier, older: bytes, current: Ch
 
 
 def audit(
-    directory: Path, verifier: Verifier, openings: Path | None = None, *, older: bytes | None = None
+    directory: Path,
+    verifier: Verifier,
+    openings: Path | None = None,
+    *,
+    older: bytes | None = None,
+    dummies: DummyKeys | None = None,
 ) -> Report:
     """Verify (1) signature, (2) entries and tiles, (3) root, (4) an older checkpoint, (5) opened events."""
     checkpoint, _ = read_checkpoint(directory, verifier)  # (1)
@@ -75,7 +83,27 @@ def audit(
     if older is not None:  # (4)
         check_extends(directory, verifier, older, checkpoint)
     opened, kinds = (0, Counter[str]()) if openings is None else _open_all(tiles, Openings(openings))  # (5)
-    return Report(checkpoint.origin, checkpoint.size, checkpoint.root, opened, dict(sorted(kinds.items())))
+    empty = 0 if dummies is None else _count_dummies(tiles, dummies)
+    return Report(
+        checkpoint.origin, checkpoint.size, checkpoint.root, opened, dict(sorted(kinds.items())), empty
+    )
+
+
+def _count_dummies(tiles: Tiles, dummies: DummyKeys) -> int:
+    """Dummies are recomputed a run of one epoch at a time. No event can be one: its tag would be an HMAC collision."""
+    found = first = 0
+    run: list[bytes] = []
+    for index, entry in enumerate(tiles.entries()):
+        if run and (entry[1:9] != run[0][1:9] or len(run) == WIDTH):
+            found += _same(run, dummies, first)
+            first, run = index, []
+        run.append(entry)
+    return found + (_same(run, dummies, first) if run else 0)
+
+
+def _same(run: list[bytes], dummies: DummyKeys, first: int) -> int:
+    computed = dummies.entries(int.from_bytes(run[0][1:9], "big"), first, len(run))
+    return sum(a == b for a, b in zip(run, computed, strict=False))
 
 
 def _open_all(tiles: Tiles, openings: Openings) -> tuple[int, Counter[str]]:

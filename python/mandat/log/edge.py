@@ -1,6 +1,6 @@
 """The right edge of a tree: all that is needed to add leaves, however long the log is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .merkle import fold, join
@@ -16,9 +16,33 @@ class Edge:
 
     def add(self, leaf: bytes) -> Iterator[tuple[int, int, bytes]]:
         """Add a leaf's hash; gives each tile (level, number, octets) that it completes."""
-        number = self.size
         self.size += 1
-        level, hashed = 0, leaf
+        yield from self._carry(0, self.size - 1, leaf)
+
+    def extend(self, leaves: Sequence[bytes]) -> Iterator[tuple[int, int, bytes]]:
+        """Add many leaves' hashes: the same as `add` of each, a tile at a time where that is possible."""
+        at = 0
+        while at < len(leaves):
+            if self.levels[0] or len(leaves) - at < WIDTH:
+                yield from self.add(leaves[at])
+                at += 1
+                continue
+            tile = leaves[at : at + WIDTH]
+            number = self.size // WIDTH
+            self.size += WIDTH
+            at += WIDTH
+            yield 0, number, b"".join(tile)
+            yield from self._carry(1, number, fold(tile))
+
+    def extend_tiles(self, hashes: Sequence[bytes]) -> Iterator[tuple[int, int, bytes]]:
+        """Add whole tiles of the lowest level, each by the hash over its 256 leaves."""
+        if self.levels[0]:
+            raise ValueError("the tile before isn't full")
+        for hashed in hashes:
+            self.size += WIDTH
+            yield from self._carry(1, self.size // WIDTH - 1, hashed)
+
+    def _carry(self, level: int, number: int, hashed: bytes) -> Iterator[tuple[int, int, bytes]]:
         while True:
             if level == len(self.levels):
                 self.levels.append([])

@@ -8,8 +8,7 @@
 Salt and r come from the operating system. Once they are destroyed an entry says nothing for ever, while
 tree and proofs stay as they are.
 
-Not done: fixed slots per epoch filled with provable dummies. Until then the number of entries, and the
-minute of each, can be seen by whoever sees the tiles.
+How many entries there are, and when, is the schedule's matter: `schedule.py`. Entries that say nothing: `dummy.py`.
 """
 
 import hmac
@@ -139,12 +138,23 @@ def read_disclosure(disclosure: str) -> tuple[str, Value]:
     return name, value
 
 
+def previous(opening: Opening) -> str:
+    """What the next event of a case says of this one."""
+    return sha256(commit(opening.randomness, opening.disclosures)).hexdigest()
+
+
 def seal(
-    index: int, sequence: int, epoch: int, case_key: bytes, fields: Mapping[str, Value]
+    index: int,
+    sequence: int,
+    epoch: int,
+    case_key: bytes,
+    fields: Mapping[str, Value],
+    randomness: bytes | None = None,
+    stated: Sequence[str] = (),
 ) -> tuple[Entry, Opening]:
-    """Entry and opening of an event."""
-    disclosures = tuple(disclose(name, value) for name, value in fields.items())
-    opening = Opening(index, sequence, epoch, secrets.token_bytes(OPENING_SIZE), disclosures)
+    """Entry and opening of an event; `stated` are disclosures that were made before, when it began to wait."""
+    disclosures = (*stated, *(disclose(name, value) for name, value in fields.items()))
+    opening = Opening(index, sequence, epoch, randomness or secrets.token_bytes(OPENING_SIZE), disclosures)
     return opening.entry(case_key), opening
 
 

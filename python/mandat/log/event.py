@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from .entry import Value
 from .fault import Fault, LogFault
@@ -23,25 +23,71 @@ class Kind(StrEnum):
     EXPORT = "export"
     SUSPEND = "suspend"
     DEACTIVATE = "deactivate"
+    LEASE = "lease"
+    ROTATE = "rotate"
+    ERASE = "erase"
+    BREAK_GLASS = "break-glass"
+    RECON = "recon"
+    ERROR = "error"
+    DELIVER_SUMMARY = "deliver-summary"
+    SCHEDULE = "schedule"
+
+
+class Urgency(IntEnum):
+    """Which event gets a slot first where slots are few."""
+
+    START = 0
+    """Somebody waits for it, and nothing happens before it stands in the log."""
+    STOP = 1
+    """It has been done already; the log is told as soon as there is room."""
+    LATER = 2
+    """It is kept in a durable queue, and nobody waits."""
+
+
+_STOPS = frozenset({Kind.SUSPEND, Kind.DEACTIVATE})
+# Reads of product are counted here, not awaited: a desk that looks through a case would take every slot.
+_LATER = frozenset({Kind.MATCH_SUMMARY, Kind.DELIVER_SUMMARY, Kind.ACCESS, Kind.RECON, Kind.ERROR})
+
+
+def urgency(kind: str) -> Urgency:
+    """How urgent events of a kind are: all that isn't named otherwise is waited for."""
+    return Urgency.STOP if kind in _STOPS else Urgency.LATER if kind in _LATER else Urgency.START
 
 
 _AUTHORITY = ("authority_id", "authority_hash")
 _WINDOW = ("valid_from", "valid_to")
 _FIELDS: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # kind: (facts that it must state, facts that it may state), beside kind, liid and actor
-    Kind.AUTHORISE: ((*_AUTHORITY, *_WINDOW), ()),
+    Kind.AUTHORISE: ((*_AUTHORITY, *_WINDOW), ("requester", "selector_prf", "warrant")),
     Kind.APPROVE: ((*_AUTHORITY, "approver"), ()),
-    Kind.ACTIVATE: ((*_AUTHORITY, *_WINDOW), ()),
+    Kind.ACTIVATE: ((*_AUTHORITY, *_WINDOW), ("selector_prf",)),
     Kind.MATCH_SUMMARY: (("count",), ("first_seq", "last_seq", "records_root", "run", "dropped")),
     Kind.ACCESS: (("count",), ("what", "purpose", "records_root", "authority_id", "cin")),
     Kind.SEARCH: ((), ("count", "what", "purpose", "records_root", "authority_id")),
     Kind.EXPORT: (("count",), ("what", "purpose", "records_root", "authority_id", "cin")),
     Kind.SUSPEND: (("purpose",), ("count",)),
     Kind.DEACTIVATE: (("purpose",), ()),
+    Kind.LEASE: ((*_AUTHORITY, *_WINDOW), ("count",)),
+    Kind.ROTATE: (("what",), ("purpose", "count")),
+    Kind.ERASE: (("what", "count"), ("purpose", "records_root", "first_seq", "last_seq")),
+    Kind.BREAK_GLASS: ((*_AUTHORITY, *_WINDOW, "approver"), ("purpose", "requester")),
+    Kind.RECON: (("outcome", "count"), ("run",)),
+    Kind.ERROR: (("purpose",), ("what", "count")),
+    Kind.DELIVER_SUMMARY: (("count",), ("first_seq", "last_seq", "records_root", "run", "dropped")),
+    Kind.SCHEDULE: (("mode", "leaves", "tick", "valid_from"), ()),
 }
-_NUMBERS = frozenset({"count", "first_seq", "last_seq", "cin", "dropped"})
+# What the writer adds to any event, when it gets its place.
+#   prev       SHA-256 of the commitment of the case's event before, hex; absent in the first
+#   witnessed  SHA-256 of the latest cosigned checkpoint, hex: the event is not older than that; absent without witness
+CHAIN = ("prev", "witnessed")
+_NUMBERS = frozenset({"count", "first_seq", "last_seq", "cin", "dropped", "leaves", "tick"})
 _SHAPES: Mapping[str, re.Pattern[str]] = {
-    "liid": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,24}"),
+    # `_site` is the case of what belongs to no warrant: no LIID begins with an underscore.
+    "liid": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,24}|_site"),
+    "selector_prf": re.compile(r"[0-9a-f]{64}"),
+    "outcome": re.compile(r"match|mismatch"),
+    "mode": re.compile(r"on_act|fixed"),
+    "warrant": re.compile(r"intercept|retention|disclosure|screening"),
     "authority_hash": re.compile(r"[0-9a-f]{64}"),
     "records_root": re.compile(r"[0-9a-f]{64}"),
     "purpose": re.compile(r"[a-z][a-z0-9_]{0,31}"),

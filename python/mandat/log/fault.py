@@ -14,6 +14,7 @@ class Fault(StrEnum):
     LOCKED = "log_locked"
     UNWRITABLE = "log_unwritable"
     BAD_EVENT = "log_bad_event"
+    CLOCK = "log_clock"
 
 
 class LogFault(Exception):  # noqa: N818 - `mandat.errors.LogError` is the one that a person sees

@@ -30,7 +30,11 @@ def fold(hashes: Sequence[bytes]) -> bytes:
     """Root over a power of two of equal subtrees."""
     level = list(hashes)
     while len(level) > 1:
-        level = [node_hash(level[i], level[i + 1]) for i in range(0, len(level), 2)]
+        # `node_hash`, written out: a year's audit passes here eight million times.
+        level = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(level[::2], level[1::2], strict=True)
+        ]
     return level[0]
 
 

@@ -15,6 +15,9 @@ from .fault import Fault, LogFault
 # 32 disclosures of 1,024 characters are the most that an opening may have; the rest of a line is short.
 MAX_LINE = MAX_DISCLOSURES * (MAX_DISCLOSURE + 3) + 512
 
+# A batch has 256 events at most, and an event of ours is shorter than 2 KiB.
+_RECENT = 1 << 20
+
 _KEY = "case.key"
 _EVENTS = "events.jsonl"
 
@@ -92,10 +95,30 @@ class Openings:
             if last is None or last.index >= size:
                 self._truncate(case, path, size)
 
-    def next_sequence(self, case: str) -> int:
-        """The sequence number of a case's next event, once unsigned openings are gone."""
-        last = self._last(self._case(case) / _EVENTS)
-        return 0 if last is None else last.sequence + 1
+    def last(self, case: str) -> Opening | None:
+        """The last event of a case, once unsigned openings are gone."""
+        return self._last(self._case(case) / _EVENTS)
+
+    def recent(self, case: str, size: int) -> dict[bytes, int]:
+        """Indices of a case's last events, by their randomness: at most what a queue holds lies between."""
+        path = self._case(case) / _EVENTS
+        try:
+            with path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _RECENT))
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        found: dict[bytes, int] = {}
+        for line in lines[:-1]:
+            try:
+                opening = Opening.from_line(line)
+            except LogFault:
+                continue  # the first line may be cut; what is damaged, verification finds
+            if opening.index < size:
+                found[opening.randomness] = opening.index
+        return found
 
     def _last(self, path: Path) -> Opening | None:
         """The last opening of a file, or None where it ends in the middle of one, or with none."""

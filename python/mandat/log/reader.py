@@ -67,6 +67,17 @@ class Tiles:
         for number in range(-(-self.size // WIDTH)):
             yield from self.bundle(number)
 
+    def first_from(self, epoch: int) -> int:
+        """Index of the first entry of an epoch or a later one, or the size; epochs never fall in a scheduled log."""
+        low, high = 0, self.size
+        while low < high:
+            middle = (low + high) // 2
+            if int.from_bytes(self.entry(middle)[1:9], "big") < epoch:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
     def inclusion(self, index: int) -> list[bytes]:
         """Proof that an entry stands in the log."""
         return inclusion_proof(index, self.size, self.node)

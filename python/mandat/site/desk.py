@@ -19,7 +19,7 @@ from mandat.log import (
     Kind,
     Verifier,
 )
-from mandat.log.entry import Value
+from mandat.log.entry import Value, read_disclosure
 from mandat.site import files
 from mandat.site.ground import Ground
 from mandat.site.keys import read_signer
@@ -87,7 +87,12 @@ class Desk(Ground):
             )
         for approval in approvals:
             approval_rules.verify(warrant, approval, self._trust())
-        index = self._append([self._event(Kind.AUTHORISE, warrant, window=True)])[0]
+        # An overseer compares the approvers with whoever asked; a name that is no plain text is left out.
+        asked: dict[str, Value] = {}
+        if warrant.terms.requester.isprintable():
+            asked = {"requester": warrant.terms.requester}
+        said = self._event(Kind.AUTHORISE, warrant, window=True, warrant=warrant.kind.value, **asked)
+        index = self._append([said])[0]
         record = Record(warrant, [], Standing(State.ADDED, authorised=index))
         self._registry.save(record)
         for approval in approvals:
@@ -216,20 +221,37 @@ class Desk(Ground):
             event = Event(
                 Kind.DEACTIVATE, record.warrant.liid, self.actor, {"purpose": record.standing.purpose}
             )
-            record.standing.ended = self._append([event])[0]
+            record.standing.ended = self._logged_end(record.warrant.liid)
+            if record.standing.ended is None and not self._end_waits(record.warrant.liid):
+                record.standing.ended = self._defer([event])[0]
             self._registry.save(record)
+            if record.standing.ended is None:
+                return  # it waits for a slot; the next `expire` looks again
             # From here on a log from before this end is a log that was rolled back.
             self.pin_head(self.checkpoint())
+
+    def _logged_end(self, liid: str) -> int | None:
+        ends = [event.index for event in self.events(liid) if event.fields()["kind"] == Kind.DEACTIVATE]
+        return ends[-1] if ends else None
+
+    def _end_waits(self, liid: str) -> bool:
+        with files.log_faults():
+            return any(
+                draft.case == liid
+                and ("kind", Kind.DEACTIVATE.value) in map(read_disclosure, draft.disclosures)
+                for draft in self._writer.waiting()
+            )
 
     def _one_at_a_time(self) -> AbstractContextManager[None]:
         """An act reads a warrant, logs and writes it back: two at once would lose one of them."""
         return files.exclusive(self.root / "warrants" / "lock")
 
-    def _event(self, kind: Kind, warrant: Warrant, *, window: bool = False, **more: Value) -> Event:
-        fields: dict[str, Value] = {"authority_id": warrant.terms.reference, "authority_hash": warrant.digest}
+    def _event(self, act: Kind, authority: Warrant, *, window: bool = False, **more: Value) -> Event:
+        terms = authority.terms
+        fields: dict[str, Value] = {"authority_id": terms.reference, "authority_hash": authority.digest}
         if window:
-            fields |= {"valid_from": warrant.terms.window.start, "valid_to": warrant.terms.window.end}
-        return Event(kind, warrant.liid, self.actor, fields | more)
+            fields |= {"valid_from": terms.window.start, "valid_to": terms.window.end}
+        return Event(act, authority.liid, self.actor, fields | more)
 
     def _trust(self) -> dict[str, Verifier]:
         return approval_rules.trust(self.keys.approvers())

@@ -2,7 +2,7 @@
 
 import getpass
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from mandat.log import (
     Opening,
     Openings,
     Report,
+    Segment,
     audit,
     check_extends,
     read_checkpoint,
@@ -52,7 +53,7 @@ class Ground:
 
     @cached_property
     def _writer(self) -> LogWriter:
-        return LogWriter(self.log, self.openings, self.keys.log_signer())
+        return LogWriter(self.log, self.openings, self.keys.log_signer(), self.keys.dummies())
 
     def point_config(self, head: bytes | None = None) -> bytes:
         """What the point trusts, how it reads numbers and which head of the log it accepted last, as JSON.
@@ -94,7 +95,9 @@ class Ground:
         """Verify the whole log, every opening, and that it extends what the point saw last."""
         with files.log_faults():
             older = files.read(self._head)
-            return audit(self.log, self.keys.log_verifier(), self.openings, older=older)
+            return audit(
+                self.log, self.keys.log_verifier(), self.openings, older=older, dummies=self.keys.dummies()
+            )
 
     def events(self, liid: str) -> list[Opening]:
         """What the log says of a warrant, in order."""
@@ -126,7 +129,30 @@ class Ground:
 
     def _append(self, events: Sequence[Event]) -> list[int]:
         with files.log_faults():
-            return self._writer.append(events)
+            return self._writer.append(events, told=self.told)
+
+    def _defer(self, events: Sequence[Event]) -> list[int | None]:
+        """For what has stopped already, and for what nobody waits for: durable on return, logged when there is room."""
+        with files.log_faults():
+            return self._writer.defer(events)
+
+    # ------------------------------------------------------------ schedule
+
+    told: Callable[[float], None] | None = None
+    """Hears for how many seconds an act waits for the log's next tick."""
+
+    def keep_log(self, watch: Callable[[int, int], None] | None = None) -> float | None:
+        """Write every tick of the log that is due. Gives when the next one is; None without a clock."""
+        with files.log_faults():
+            self._writer.advance(watch=watch)
+            return self._writer.due
+
+    def schedule_log(self, segment: Segment) -> int:
+        """Publish and log a change of schedule. A log from before there were schedules gets its first one so."""
+        with files.log_faults():
+            self.keys.dummies(make=True)
+            self.__dict__.pop("_writer", None)  # it was opened without the key
+            return self._writer.change(segment, self.actor)
 
 
 def _login() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from mandat.errors import SiteError, UsageError
-from mandat.log import LogFault, Signer, Verifier
+from mandat.log import DummyKeys, LogFault, Signer, Verifier
 from mandat.site import files
 from mandat.warrant import Approver
 from mandat.warrant.approvals import trust
@@ -41,6 +41,23 @@ class Keys:
             return Verifier.parse(files.read(path).decode().strip())
         except (LogFault, UnicodeDecodeError):
             raise SiteError("key_damaged", "the log's key can't be read", where=str(path)) from None
+
+    def dummy_root(self, *, make: bool = False) -> bytes | None:
+        """K_dummy_root: it tells the log's dummies from its events, so it lies apart and goes to the overseer."""
+        path = self._directory / "dummy.key"
+        if not path.exists():
+            if not make:
+                return None
+            files.write(path, secrets.token_bytes(PERIOD_KEY_SIZE))
+        root = files.read(path)
+        if len(root) != PERIOD_KEY_SIZE:
+            raise SiteError("key_damaged", "the key of dummies has the wrong length", where=str(path))
+        return root
+
+    def dummies(self, *, make: bool = False) -> DummyKeys | None:
+        """The keys of dummies, if this site has a schedule or `make` says so."""
+        root = self.dummy_root(make=make)
+        return None if root is None else DummyKeys(root)
 
     def pin(self, approvers: list[Approver]) -> None:
         """Pin these approvers' keys and no others."""

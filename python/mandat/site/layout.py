@@ -1,6 +1,7 @@
 """Where things lie in a site, which version it has, and how a new one is made."""
 
 import re
+import time
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -9,7 +10,7 @@ import msgspec
 
 from mandat.config import Config, MaxWindow, Policy, PolicyKind, encode_config
 from mandat.errors import SiteError, UsageError
-from mandat.log import LogWriter, Signer
+from mandat.log import LogWriter, Segment, Signer, schedule_event
 from mandat.log.durable import make_directory
 from mandat.log.note import valid_name
 from mandat.site import files
@@ -54,7 +55,11 @@ def make_site(root: Path, origin: str, lab: bool) -> None:
     policy = Policy(kinds=tuple(PolicyKind), max_window_days=MaxWindow()) if lab else Policy()
     files.write(root / "config.json", encode_config(Config(policy=policy)))
     with files.log_faults():
-        LogWriter.create(root / "log", root / "openings", keys.log_signer())
+        # A lab doesn't wait for a clock: it shows things, it hides nothing.
+        segment = Segment.on_act(time.time()) if lab else Segment.fixed(time.time())
+        dummies = keys.dummies(make=True)
+        writer = LogWriter.create(root / "log", root / "openings", keys.log_signer(), segment, dummies)
+        writer.append([schedule_event(segment, "mandat")])
     files.write(root / "point" / "head", files.read(root / "log" / "checkpoint"))
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     identity = Identity("mandat-site", VERSION, origin, lab, created)

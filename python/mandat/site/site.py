@@ -17,6 +17,7 @@ from mandat.log import (
     read_checkpoint,
 )
 from mandat.log.entry import Value
+from mandat.log.event import Urgency, urgency
 from mandat.site import files, layout
 from mandat.site.desk import Desk, moment
 from mandat.site.registry import Record
@@ -76,11 +77,15 @@ class Site(Desk):
         """Open a site of this version."""
         return cls(Path(path), actor)
 
-    def record(self, kind: str, liid: str, **fields: Value) -> int:
-        """Log an act; on return it is signed for and on disk. A suspension first ends the task."""
+    def record(self, kind: str, liid: str, **fields: Value) -> int | None:
+        """Log an act. On return it is signed for and on disk, or waits durably (None) if nobody has to wait for it.
+
+        A suspension first ends the task.
+        """
         if Kind(kind) is Kind.SUSPEND:
             self._suspend(liid)
-        return self._append([Event(Kind(kind), liid, self.actor, fields)])[0]
+        events = [Event(Kind(kind), liid, self.actor, fields)]
+        return (self._append(events) if urgency(kind) is Urgency.START else self._defer(events))[0]
 
     def _suspend(self, liid: str) -> None:
         with self._one_at_a_time():

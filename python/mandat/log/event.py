@@ -45,8 +45,8 @@ class Urgency(IntEnum):
 
 
 _STOPS = frozenset({Kind.SUSPEND, Kind.DEACTIVATE})
-# Reads of product are counted here, not awaited: a desk that looks through a case would take every slot.
-_LATER = frozenset({Kind.MATCH_SUMMARY, Kind.DELIVER_SUMMARY, Kind.ACCESS, Kind.RECON, Kind.ERROR})
+# Counts of what the log has permitted already. Reads of product aren't among them: who destroyed the queue would hide one.
+_LATER = frozenset({Kind.MATCH_SUMMARY, Kind.DELIVER_SUMMARY, Kind.RECON, Kind.ERROR})
 
 
 def urgency(kind: str) -> Urgency:

@@ -52,7 +52,7 @@ def batch(
         raise LogFault(
             Fault.CLOCK,
             f"the clock is {behind * segment.tick // 86400} days ahead of the log",
-            advice="Set the clock. Where it is right: mandat log keep --gap.",
+            advice="Set the clock. A log that really slept so long is at its end: make a new site, keep this one.",
         )
     missed = min(behind - (1 if last == current else 0), ROUND // segment.leaves)
     if missed:

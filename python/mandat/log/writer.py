@@ -27,7 +27,7 @@ from .entry import EPOCH_SECONDS, Opening, Value, seal
 from .event import Kind, facts
 from .fault import Fault, LogFault
 from .merkle import leaf_hash
-from .note import Signer
+from .note import Signer, split_note
 from .openings import Openings
 from .reader import Tiles
 from .tile import WIDTH, bundle_path, encode_bundle, tile_path
@@ -103,6 +103,24 @@ class LogWriter:
                 self._current = b""  # what is on disk is unknown: look again before the next append
                 raise _unwritable(error, self._directory) from None
 
+    def keep_cosigned(self, note: bytes, *, quorum: bool) -> bool:
+        """Publish the checkpoint with its cosignatures; False when the log has grown meanwhile.
+
+        Where the cosigners are a quorum the note is also kept as `cosigned`, which the next append doesn't replace.
+        """
+        kept = self._directory / "cosigned"
+        with self._locked() as lock:
+            self._sync(lock)
+            try:
+                if quorum and (not kept.exists() or _size(kept) <= _size_of(note)):
+                    write_atomic(kept, note)
+                if not note.startswith(self._current):
+                    return False
+                self._publish(note)
+            except OSError as error:
+                raise _unwritable(error, self._directory) from None
+            return True
+
     def _commit(self, stated: Sequence[Mapping[str, Value]], epoch: int) -> list[int]:
         first = self._edge.size
         entries: list[bytes] = []
@@ -165,7 +183,9 @@ class LogWriter:
     def _sync(self, lock: int) -> None:
         """Bring our view up to the disk's, and refuse to go on when log, entries and signature disagree."""
         signed, published = self._read(self._signed), self._read(self._directory / "checkpoint")
-        if signed == published == self._current:
+        if signed == self._current and published.startswith(signed):
+            if signed != published:  # cosignatures follow; whatever else follows is refused
+                Checkpoint.open(published, self._signer.verifier)
             # Of another process that died before its signature. To look without need costs a read for each case that
             # there ever was. (A power cut may lose the mark, but it ends this process too.)
             if os.fstat(lock).st_size:
@@ -182,7 +202,7 @@ class LogWriter:
         if theirs.size < ours.size and Tiles(self._directory, theirs.size).edge().root() != theirs.root:
             raise self._forked("the published checkpoint isn't one of this log")
         try:
-            if signed != published:  # the crash came between signing and publishing
+            if not published.startswith(signed):  # the crash came between signing and publishing
                 self._publish(signed)
         except OSError as error:
             raise _unwritable(error, self._directory) from None
@@ -233,6 +253,17 @@ class LogWriter:
             yield handle
         finally:
             os.close(handle)
+
+
+def _size(path: Path) -> int:
+    try:
+        return _size_of(path.read_bytes())
+    except LogFault:  # damaged: the new one is better
+        return -1
+
+
+def _size_of(note: bytes) -> int:
+    return Checkpoint.parse(split_note(note)[0]).size
 
 
 def _remove_partials(directory: Path) -> None:

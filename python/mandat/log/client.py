@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -157,12 +158,12 @@ class _Ask:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        try:
-            if connection.sock is not None:
-                connection.sock.shutdown(socket.SHUT_RDWR)
+        connected = connection.sock
+        if connected is not None:
+            with suppress(OSError):  # the other side was faster
+                connected.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
             connection.close()
-        except OSError:
-            return
 
     def _ask(self, deadline: float) -> Outcome:
         name, url = self._witness.name, urlsplit(self._witness.url)
@@ -175,8 +176,8 @@ class _Ask:
             proof = self._tiles.consistency(self._size)
             body = write_request(self._size, proof, self._note)
             connection.request("POST", f"{url.path}/add-checkpoint", body, {"Content-Type": "text/plain"})
-            answer = connection.getresponse()
-            data = answer.read(MAX_ANSWER + 1)
+            with connection.getresponse() as answer:
+                data = answer.read(MAX_ANSWER + 1)
             if answer.status == Status.OK:
                 return self._cosigned(data)
             if answer.status != Status.CONFLICT:

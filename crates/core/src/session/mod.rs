@@ -195,6 +195,7 @@ impl Visibility {
                 Unseen::NoHello => Counter::NotVisibleNoHello,
                 Unseen::Dot => Counter::NotVisibleDot,
                 Unseen::Doq => Counter::NotVisibleDoq,
+                Unseen::Sips => Counter::NotVisibleSips,
                 Unseen::WireGuard => Counter::NotVisibleWireGuard,
                 Unseen::OpenVpn => Counter::NotVisibleOpenVpn,
                 Unseen::Ike => Counter::NotVisibleIke,
@@ -319,12 +320,13 @@ impl Shared {
         if !sip::begins_like_sip(seen.payload) {
             return false;
         }
-        match sip::Message::parse(seen.payload) {
+        // Matched in place, as a message is large to move.
+        match &sip::Message::parse(seen.payload) {
             // Octets behind the message's own end are nobody's that we know, so they don't go into evidence with it.
             Some(message) if message.octets.len() < seen.payload.len() => {
-                self.message(&message, &Seen { packet: None, payload: message.octets, ..*seen }, out);
+                self.message(message, &Seen { packet: None, payload: message.octets, ..*seen }, out);
             }
-            Some(message) => self.message(&message, seen, out),
+            Some(message) => self.message(message, seen, out),
             None if sip::looks_like_sip(seen.payload) => out.count(Counter::SipMalformed, 1),
             None => return false,
         }

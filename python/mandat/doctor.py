@@ -81,6 +81,11 @@ def _site(site: "Site") -> Iterator[Check]:
         "keys", lambda: f"{len(site.keys.approvers())} approvers pinned, log key {_has_log_key(site)}"
     )
     yield _guarded("log", lambda: f"{site.verify_log().size} entries, verified")
+    if not site.keys.hybrid:
+        yield Check(
+            "log keys", "warning", "the log signs with Ed25519 alone", "a new site also has an ML-DSA-44 key"
+        )
+    yield _witnesses(site)
     yield _guarded("warrants", lambda: _warrants(site))
     yield _records(site)
 
@@ -113,6 +118,25 @@ def _permissions(root: Path) -> Check:
 
 def _has_log_key(site: "Site") -> str:
     return site.keys.log_signer().verifier.name
+
+
+def _witnesses(site: "Site") -> Check:
+    if not site.witnessing.required:
+        detail = "none: only this site vouches for its log"
+        return Check("witnesses", "warning", detail, "name them in SITE/witness-policy: docs/witness.md")
+    try:
+        standing = site.witnessing.standing()
+    except MandatError as fault:
+        return _of("witnesses", fault)
+    for witness in standing.witnesses:
+        if witness.result in ("fork", "ahead"):
+            return Check("witnesses", "fault", f"{witness.name}: {witness.result}", witness.advice)
+    if standing.gap:
+        late = [w for w in standing.witnesses if w.result != "cosigned"]
+        detail = f"no quorum has cosigned the last {standing.gap} of {standing.size} entries"
+        advice = "; ".join(f"{w.name} {w.result}: {w.advice}" for w in late) or "mandat log cosign"
+        return Check("witnesses", "fault", detail, advice)
+    return Check("witnesses", "ok", f"{len(standing.witnesses)}, a quorum has cosigned all entries")
 
 
 def _warrants(site: "Site") -> str:

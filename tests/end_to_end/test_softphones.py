@@ -104,7 +104,7 @@ def recorded(lab: Lab, capture: Path) -> tuple[dict[str, Any], Path | None]:
 
 
 def said_and_heard(place: Path, kind: str, sound: Path) -> None:
-    """What each telephone sent is in the sound, at its pitch and in its place; bit for bit where nothing is protected."""
+    """What each telephone sent is in the sound, at its pitch and in its place; bit for bit if unprotected."""
     port = 27100 + 400 * tuple(KINDS).index(kind)
     capture = place / f"{kind}.pcap"
     spoken = [payloads(capture, port), payloads(capture, port + 200)]

@@ -25,9 +25,10 @@ ENTRIES = {
     "retention": Entry(
         "mandat.cli.retention:retention", "How far back call records are held, and under which keys."
     ),
-    "log": Entry("mandat.cli.log:log", "Verify or show the append-only log of every act."),
+    "log": Entry("mandat.cli.log:log", "Verify, show, cosign and prove the append-only log of every act."),
     "audit": Entry("mandat.cli.overseer:audit", "Check a copy of a log, as an overseer does."),
     "overseer": Entry("mandat.cli.overseer:overseer", "Keys and packs for an overseer."),
+    "witness": Entry("mandat.cli.witness:witness", "Run a witness that cosigns other people's logs."),
     "doctor": Entry("mandat.cli.doctor:doctor", "Check the site and this machine."),
     "demo": Entry("mandat.cli.demo:demo", "Show all of the above on a bundled capture."),
     "completion": Entry(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .fault import Fault, LogFault
 from .merkle import HASH_SIZE
-from .note import Signer, Verifier, open_note, valid_name
+from .note import NoteKey, Signer, open_note, valid_name
 
 # Sizes are signed 64-bit in the tools that verify us.
 MAX_SIZE = (1 << 63) - 1
@@ -49,7 +49,7 @@ class Checkpoint:
         return cls(lines[0], size, root)
 
     @classmethod
-    def open(cls, note: bytes, verifier: Verifier) -> "Checkpoint":
+    def open(cls, note: bytes, verifier: NoteKey) -> "Checkpoint":
         """Read a signed checkpoint of the log that this key belongs to."""
         checkpoint = cls.parse(open_note(note, [verifier]))
         if checkpoint.origin != verifier.name:

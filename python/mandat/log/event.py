@@ -45,7 +45,7 @@ class Urgency(IntEnum):
 
 
 _STOPS = frozenset({Kind.SUSPEND, Kind.DEACTIVATE})
-# Counts of what the log has permitted already. Reads of product aren't among them: who destroyed the queue would hide one.
+# Counts of what the log has permitted already. Reads of product aren't among them: to destroy the queue would hide one.
 _LATER = frozenset({Kind.MATCH_SUMMARY, Kind.DELIVER_SUMMARY, Kind.RECON, Kind.ERROR})
 
 

@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -17,7 +18,22 @@ MAX_NOTE = 1_000_000
 MAX_SIGNATURES = 100
 
 _DASH = "\u2014 "
-_SECRET_PREFIX = "PRIVATE+KEY+"  # noqa: S105 - the marker of the format, not a secret
+SECRET_PREFIX = "PRIVATE+KEY+"  # noqa: S105 - the marker of the format, not a secret
+
+
+class NoteKey(Protocol):
+    """A named public key of any algorithm, as `open_signatures` asks it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the key."""
+
+    @property
+    def key_id(self) -> bytes:
+        """First four octets of SHA-256(name, newline, algorithm, key)."""
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Whether the signature (without key identifier) over the note's text is this key's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +49,7 @@ class Verifier:
         parts = vkey.split("+", 2)
         if len(parts) != 3 or not valid_name(parts[0]):
             raise _malformed("this is not a verifier key")
-        material = _base64(parts[2])
+        material = decode64(parts[2])
         if material is None or len(material) != 33 or material[:1] != ED25519:
             raise _malformed("this is not an Ed25519 verifier key")
         verifier = cls(parts[0], material[1:])
@@ -77,10 +93,10 @@ class Signer:
     @classmethod
     def parse(cls, skey: str) -> "Signer":
         """Read the text form."""
-        if not skey.startswith(_SECRET_PREFIX):
+        if not skey.startswith(SECRET_PREFIX):
             raise _malformed("this is not a signing key")
-        parts = skey.removeprefix(_SECRET_PREFIX).split("+", 2)
-        material = _base64(parts[2]) if len(parts) == 3 else None
+        parts = skey.removeprefix(SECRET_PREFIX).split("+", 2)
+        material = decode64(parts[2]) if len(parts) == 3 else None
         if material is None or len(material) != 33 or material[:1] != ED25519:
             raise _malformed("this is not an Ed25519 signing key")
         signer = cls(parts[0], Ed25519PrivateKey.from_private_bytes(material[1:]))
@@ -92,7 +108,7 @@ class Signer:
     def skey(self) -> str:
         """The key in its text form. Secret."""
         material = b64encode(ED25519 + self._key.private_bytes_raw()).decode()
-        return f"{_SECRET_PREFIX}{self.verifier.name}+{self.verifier.key_id.hex()}+{material}"
+        return f"{SECRET_PREFIX}{self.verifier.name}+{self.verifier.key_id.hex()}+{material}"
 
     def sign(self, message: bytes) -> bytes:
         """Ed25519 signature, 64 octets."""
@@ -102,32 +118,38 @@ class Signer:
         """The text as a signed note."""
         if not text.endswith("\n"):
             raise _malformed("a note's text ends with a newline")
-        signature = b64encode(self.verifier.key_id + self.sign(text.encode())).decode()
-        return f"{text}\n{_DASH}{self.verifier.name} {signature}\n".encode()
+        line = signature_line(self.verifier.name, self.verifier.key_id, self.sign(text.encode()))
+        return f"{text}\n{line}".encode()
 
 
-def open_note(note: bytes, known: Iterable[Verifier]) -> str:
-    """The text of a note that at least one known key has signed, and whose known signatures all hold.
+def open_note(note: bytes, known: Iterable[NoteKey]) -> str:
+    """The text of a note that at least one known key has signed, and whose known signatures all hold."""
+    return open_signatures(note, known)[0]
 
-    Signatures by unknown keys are ignored, as the specification asks: a log may add new algorithms.
+
+def open_signatures(note: bytes, known: Iterable[NoteKey]) -> tuple[str, list[tuple[NoteKey, bytes]]]:
+    """The text and each known key's signature, in the order of the lines.
+
+    Signatures by unknown keys are ignored, as the specification asks: a log may add new algorithms. Of one key only
+    the first line counts, as in Go's reader.
     """
     text, signatures = split_note(note)
     keys = {(verifier.name, verifier.key_id): verifier for verifier in known}
-    good = 0
+    good: dict[tuple[str, bytes], tuple[NoteKey, bytes]] = {}
     for name, key_id, signature in signatures:
         verifier = keys.get((name, key_id))
-        if verifier is None:
+        if verifier is None or (name, key_id) in good:
             continue
         if not verifier.verify(text.encode(), signature):
             raise LogFault(
                 Fault.UNSIGNED, "a signature on the note is wrong", advice="The note was altered or forged."
             )
-        good += 1
+        good[name, key_id] = verifier, signature
     if not good:
         raise LogFault(
             Fault.UNSIGNED, "no known key has signed the note", advice="Check which log's key is pinned."
         )
-    return text
+    return text, list(good.values())
 
 
 def split_note(note: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
@@ -143,26 +165,39 @@ def split_note(note: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     text, blank, tail = whole.rpartition("\n\n")
     if not blank or not tail.endswith("\n"):
         raise _malformed("the note has no signatures")
-    lines = tail[:-1].split("\n")
+    return text + "\n", split_lines(tail)
+
+
+def split_lines(tail: str) -> list[tuple[str, bytes, bytes]]:
+    """Signature lines (name, key identifier, signature), none of them verified."""
+    lines = tail.removesuffix("\n").split("\n")
     if len(lines) > MAX_SIGNATURES:
         raise _malformed("the note has more than 100 signatures")
-    return text + "\n", [_signature_line(line) for line in lines]
+    return [_signature_line(line) for line in lines]
+
+
+def signature_line(name: str, key_id: bytes, signature: bytes) -> str:
+    """One line of a signed note."""
+    return f"{_DASH}{name} {b64encode(key_id + signature).decode()}\n"
 
 
 def valid_name(name: str) -> bool:
     """Whether a key may have this name."""
-    return bool(name) and "+" not in name and not any(c.isspace() or c < " " or c == "\x7f" for c in name)
+    # Surrogates stand for octets that are no UTF-8.
+    return bool(name) and not any(
+        c.isspace() or c < " " or c in "+\x7f" or "\ud800" <= c <= "\udfff" for c in name
+    )
 
 
 def _signature_line(line: str) -> tuple[str, bytes, bytes]:
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
-    data = _base64(encoded)
+    data = decode64(encoded)
     if not line.startswith(_DASH) or not space or not valid_name(name) or data is None or len(data) < 5:
         raise _malformed("a signature line is malformed")
     return name, data[:4], data[4:]
 
 
-def _base64(text: str) -> bytes | None:
+def decode64(text: str) -> bytes | None:
     """Standard base64, and only its one canonical spelling."""
     try:
         data = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)

@@ -270,6 +270,23 @@ class LogWriter:
             self._sync(lock)
             yield lock
 
+    def keep_cosigned(self, note: bytes, *, quorum: bool) -> bool:
+        """Publish the checkpoint with its cosignatures; False when the log has grown meanwhile.
+
+        Where the cosigners are a quorum the note is also kept as `cosigned`, which the next append doesn't replace.
+        """
+        kept = self._directory / "cosigned"
+        with self._turn():
+            try:
+                if quorum and (not kept.exists() or _size(kept) <= _size_of(note)):
+                    write_atomic(kept, note)
+                if not note.startswith(self._current):
+                    return False
+                self._publish(note)
+            except OSError as error:
+                raise _unwritable(error, self._directory) from None
+            return True
+
     def _write(self, lock: int, act: Callable[[], None]) -> None:
         try:
             act()
@@ -374,7 +391,9 @@ class LogWriter:
     def _sync(self, lock: int) -> None:
         """Bring our view up to the disk's, and refuse to go on when log, entries and signature disagree."""
         signed, published = self._read(self._signed), self._read(self._directory / "checkpoint")
-        if signed == published == self._current:
+        if signed == self._current and published.startswith(signed):
+            if signed != published:  # cosignatures follow; whatever else follows is refused
+                Checkpoint.open(published, self._signer.verifier)
             # Of another process that died before its signature. To look without need costs a read for each case that
             # there ever was. (A power cut may lose the mark, but it ends this process too.)
             if os.fstat(lock).st_size:
@@ -391,7 +410,7 @@ class LogWriter:
         if theirs.size < ours.size and Tiles(self._directory, theirs.size).edge().root() != theirs.root:
             raise self._forked("the published checkpoint isn't one of this log")
         try:
-            if signed != published:  # the crash came between signing and publishing
+            if not published.startswith(signed):  # the crash came between signing and publishing
                 self._publish(signed)
         except OSError as error:
             raise _unwritable(error, self._directory) from None
@@ -455,6 +474,17 @@ def schedule_event(segment: Segment, actor: str) -> Event:
     mode, leaves, tick, begins = segment.said()
     said: dict[str, Value] = {"mode": mode, "leaves": leaves, "tick": tick, "valid_from": begins}
     return Event(Kind.SCHEDULE, SITE_CASE, actor, said)
+
+
+def _size(path: Path) -> int:
+    try:
+        return _size_of(path.read_bytes())
+    except LogFault:  # damaged: the new one is better
+        return -1
+
+
+def _size_of(note: bytes) -> int:
+    return Checkpoint.parse(split_note(note)[0]).size
 
 
 def _remove_partials(directory: Path) -> None:

@@ -70,6 +70,7 @@ class Desk(Ground):
         warrant = parse_warrant(document)
         with self._one_at_a_time():
             self._add(warrant, approvals, now_ns)
+        self._confirm(warrant.liid, now_ns)
         return self.show(warrant.liid)
 
     def _add(self, warrant: Warrant, approvals: Sequence[Approval], now_ns: int | None) -> None:
@@ -112,12 +113,14 @@ class Desk(Ground):
         """Add an approval that was made elsewhere. The last one needed activates the warrant."""
         with self._one_at_a_time():
             self._approve(self._registry.load(liid), approval, now_ns)
+        self._confirm(liid, now_ns)
         return self.show(liid)
 
     def activate(self, liid: str, now_ns: int | None = None) -> Summary:
         """Put an approved warrant in force. `approve` does so; alone it completes what a crash cut short."""
         with self._one_at_a_time():
             self._activate(self._registry.load(liid), now_ns)
+        self._confirm(liid, now_ns)
         return self.show(liid)
 
     def revoke(self, liid: str, reason: str) -> Summary:
@@ -200,14 +203,36 @@ class Desk(Ground):
             self._activate(record, now_ns)
 
     def _activate(self, record: Record, now_ns: int | None) -> None:
+        """Log the activation. Where the site has witnesses, only `_confirm` puts the warrant in force."""
         warrant, standing = record.warrant, record.standing
-        approval_rules.check(warrant, record.approvals, self._trust(), self._needed(warrant))
-        policy.check(warrant, self.config.policy)
-        policy.check_not_over(warrant, moment(now_ns))
+        self._may_start(record, now_ns)
         state = move(warrant.liid, standing.state, State.ACTIVE)
-        standing.activated = self._append([self._event(Kind.ACTIVATE, warrant, window=True)])[0]
-        standing.state = state
+        if standing.activated is None or not self.witnessing.required:
+            standing.activated = self._append([self._event(Kind.ACTIVATE, warrant, window=True)])[0]
+        if not self.witnessing.required:
+            standing.state = state
         self._registry.save(record)
+
+    def _confirm(self, liid: str, now_ns: int | None) -> None:
+        """Wait for a quorum of witnesses to cosign the activation; without it the warrant isn't in force.
+
+        The lock isn't held meanwhile: whoever stops another warrant doesn't wait for witnesses.
+        """
+        standing = self._registry.standing(liid)
+        logged = standing.state is State.APPROVED and standing.activated is not None
+        if standing.activated is None or not logged or not self.witnessing.required:
+            return
+        self.witnessing.require(standing.activated, liid)
+        with self._one_at_a_time():
+            record = self._registry.load(liid)
+            self._may_start(record, now_ns)
+            record.standing.state = move(liid, record.standing.state, State.ACTIVE)
+            self._registry.save(record)
+
+    def _may_start(self, record: Record, now_ns: int | None) -> None:
+        approval_rules.check(record.warrant, record.approvals, self._trust(), self._needed(record.warrant))
+        policy.check(record.warrant, self.config.policy)
+        policy.check_not_over(record.warrant, moment(now_ns))
 
     def _end(self, record: Record, state: State, purpose: str) -> None:
         standing = record.standing

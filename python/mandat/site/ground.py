@@ -2,7 +2,7 @@
 
 import getpass
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -10,21 +10,26 @@ from pathlib import Path
 import msgspec
 
 from mandat.config import Config, parse_config
+from mandat.errors import Refusal
 from mandat.log import (
     Checkpoint,
     Event,
+    Kind,
     LogWriter,
     Opening,
     Openings,
     Report,
     Segment,
+    Tiles,
     audit,
     check_extends,
     read_checkpoint,
 )
+from mandat.log.proof import Proof, prove
 from mandat.site import files, layout
 from mandat.site.keys import Keys
 from mandat.site.registry import Registry
+from mandat.site.witnessing import Witnessing
 from mandat.warrant import Approver
 
 
@@ -54,6 +59,11 @@ class Ground:
     @cached_property
     def _writer(self) -> LogWriter:
         return LogWriter(self.log, self.openings, self.keys.log_signer(), self.keys.dummies())
+
+    @cached_property
+    def witnessing(self) -> Witnessing:
+        """The witnesses of the site's policy, if it has one."""
+        return Witnessing(self.root, self.log, self.keys.log_verifier, lambda: self._writer)
 
     def point_config(self, head: bytes | None = None) -> bytes:
         """What the point trusts, how it reads numbers and which head of the log it accepted last, as JSON.
@@ -105,6 +115,22 @@ class Ground:
             checkpoint, _ = read_checkpoint(self.log, self.keys.log_verifier())
             return Openings(self.openings).events(liid, checkpoint.size)
 
+    def proof(self, liid: str, index: int | None = None, only: Collection[str] = ()) -> Proof:
+        """The proof of one act of a warrant, by default its newest activation, under the best checkpoint there is."""
+        found = [
+            event
+            for event in self.events(liid)
+            if (event.fields().get("kind") == Kind.ACTIVATE if index is None else event.index == index)
+        ]
+        if not found:
+            raise Refusal(
+                "not_in_log", "the log has no such entry of this warrant", where=liid,
+                advice="`mandat log show LIID` lists its entries.",
+            )  # fmt: skip
+        checkpoint, note = self.witnessing.cosigned_note(found[-1].index + 1)
+        with files.log_faults():
+            return prove(Tiles(self.log, checkpoint.size), note, found[-1], only)
+
     def checkpoint(self) -> bytes:
         """The log's signed checkpoint as it is."""
         with files.log_faults():
@@ -129,12 +155,16 @@ class Ground:
 
     def _append(self, events: Sequence[Event]) -> list[int]:
         with files.log_faults():
-            return self._writer.append(events, told=self.told)
+            indices = self._writer.append(events, told=self.told)
+        self.witnessing.tell()
+        return indices
 
     def _defer(self, events: Sequence[Event]) -> list[int | None]:
         """For what has stopped already, and for what nobody waits for: durable on return, logged when there is room."""
         with files.log_faults():
-            return self._writer.defer(events)
+            indices = self._writer.defer(events)
+        self.witnessing.tell()
+        return indices
 
     # ------------------------------------------------------------ schedule
 
@@ -145,7 +175,9 @@ class Ground:
         """Write every tick of the log that is due. Gives when the next one is; None without a clock."""
         with files.log_faults():
             self._writer.advance(watch=watch)
-            return self._writer.due
+            due = self._writer.due
+        self.witnessing.tell()
+        return due
 
     def schedule_log(self, segment: Segment) -> int:
         """Publish and log a change of schedule. A log from before there were schedules gets its first one so."""

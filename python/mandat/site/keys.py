@@ -8,6 +8,7 @@ import msgspec
 
 from mandat.errors import SiteError, UsageError
 from mandat.log import DummyKeys, LogFault, Signer, Verifier
+from mandat.log.cosign import Algorithm, CosignatureSigner, HybridSigner
 from mandat.site import files
 from mandat.warrant import Approver
 from mandat.warrant.approvals import trust
@@ -28,11 +29,33 @@ class Keys:
         signer = Signer.generate(origin)
         files.write(self._directory / "log.key", signer.skey.encode() + b"\n")
         files.write(self._directory / "log.vkey", signer.verifier.vkey.encode() + b"\n")
+        quantum = CosignatureSigner.generate(origin, Algorithm.ML_DSA_44)
+        files.write(self._directory / "log.mldsa.key", quantum.skey.encode() + b"\n")
+        files.write(self._directory / "log.mldsa.vkey", quantum.verifier.vkey.encode() + b"\n")
         self.pin(approvers)
 
     def log_signer(self) -> Signer:
-        """The key that signs the log."""
-        return read_signer(self._directory / "log.key")
+        """The keys that sign the log: Ed25519, and ML-DSA-44 beside it.
+
+        A site from before the second key goes on with the first alone. It isn't made in passing: a key that nobody
+        announced to the overseer can't be told from an intruder's.
+        """
+        classic = read_signer(self._directory / "log.key")
+        path = self._directory / "log.mldsa.key"
+        if not self.hybrid:
+            return classic
+        try:
+            text = files.read(path, "key_missing").decode().strip()
+            return HybridSigner(classic, CosignatureSigner.parse(text))
+        except (LogFault, UnicodeDecodeError):
+            raise SiteError(
+                "key_damaged", "the log's ML-DSA-44 key can't be read", where=str(path), advice="Restore it."
+            ) from None
+
+    @property
+    def hybrid(self) -> bool:
+        """Whether the log has an ML-DSA-44 key beside its Ed25519 key."""
+        return any((self._directory / f"log.mldsa.{kind}").exists() for kind in ("key", "vkey"))
 
     def log_verifier(self) -> Verifier:
         """The public half, which everybody gets."""

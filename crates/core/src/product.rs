@@ -14,8 +14,8 @@ mod media;
 mod recorded;
 
 pub use course::*;
-pub use recorded::{CallerBy, Recorded, RecordedParticipant, RecordedSession};
 pub use media::{Attribution, Format, Packing, Protection, Quality};
+pub use recorded::{CallerBy, Recorded, RecordedParticipant, RecordedSession};
 
 /// Index of an admitted task within its point, in order of admission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

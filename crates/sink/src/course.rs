@@ -1,7 +1,8 @@
 //! The course of a call as JSON. Absent parts are left out; an empty course is `{}`.
 
 use mandat_core::{
-    Branch, Course, Hold, Link, Passport, Pii, Recorded, RecordedParticipant, RecordedSession, Side, Step, Time, Transfer,
+    Branch, Course, Hold, Link, Passport, Pii, Recorded, RecordedParticipant, RecordedSession, Side, Step,
+    Time, Transfer,
 };
 use serde_json::{Map, Value, json};
 

@@ -22,6 +22,7 @@ pub(crate) mod http;
 pub(crate) mod http2;
 pub(crate) mod ip;
 pub(crate) mod isup;
+pub(crate) mod label;
 pub(crate) mod link;
 pub(crate) mod mail;
 pub(crate) mod map;

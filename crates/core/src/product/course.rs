@@ -405,7 +405,9 @@ impl LinkRule {
     /// How sure the rule is. See `docs/adr/0009-legs.md`.
     pub const fn confidence(self) -> Confidence {
         match self {
-            Self::SessionId | Self::ChargingVector | Self::Named | Self::RecordedSession => Confidence::Certain,
+            Self::SessionId | Self::ChargingVector | Self::Named | Self::RecordedSession => {
+                Confidence::Certain
+            }
             Self::SessionHalf | Self::Header | Self::Origin | Self::Media => Confidence::Probable,
             Self::NumberAndTime => Confidence::Possible,
         }

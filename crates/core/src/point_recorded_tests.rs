@@ -92,7 +92,8 @@ impl Tap {
 
     /// A packet of one stream: its payload is the number of the media description.
     fn speaks(&mut self, when: i64, line: u8) {
-        let rtp = [&[0x80, 0, 0, when as u8, 0, 0, 0, 0, 0, 0, 0, line][..], &[line; 160]].concat();
+        let rtp =
+            [&[0x80, 0, 0, when.to_be_bytes()[7], 0, 0, 0, 0, 0, 0, 0, line][..], &[line; 160]].concat();
         self.packet(when, &udp(FROM, ([10, 0, 0, 2], 9000 + 2 * u16::from(line)), &rtp));
     }
 
@@ -132,7 +133,7 @@ fn p22_participants_are_who_is_matched_and_streams_are_their_speakers() {
     let parts = [session("S=="), person("p1", "S==", OTHERS[0], "97"), person("p2", "S==", &target(), "96")];
     tap.begins(&document("complete", &parts));
     for when in 3..7 {
-        tap.speaks(when, when as u8 % 2);
+        tap.speaks(when, u8::from(when % 2 == 1));
     }
     tap.ends(8);
     let products = tap.products();
@@ -251,7 +252,7 @@ fn p22_of_several_calls_in_one_recording_session_only_the_targets_is_released() 
     ];
     tap.begins(&document("complete", &parts));
     for when in 3..7 {
-        tap.speaks(when, when as u8 % 2);
+        tap.speaks(when, u8::from(when % 2 == 1));
     }
     tap.ends(8);
     let products = tap.products();

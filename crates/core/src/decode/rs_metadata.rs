@@ -164,7 +164,7 @@ impl<'a> Metadata<'a> {
             }
             "participant" => {
                 let own = id(&["participant_id", "id"]);
-                at.membership.participant = own.clone();
+                at.membership.participant.clone_from(&own);
                 at.membership.session = id(&["session_id", "session"]);
                 let person = Participant { id: own, ..Participant::default() };
                 kept = keep(&mut self.participants, MAX_PARTICIPANTS, person);

@@ -62,24 +62,21 @@ fn length(octets: usize) -> [u8; 2] {
 
 fn ip(src: IpAddr, dst: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(40 + payload.len());
-    match (src, dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            out.extend([0x45, 0]);
-            out.extend(length(20 + payload.len()));
-            // Don't fragment.
-            out.extend([0, 0, 0x40, 0, HOPS, protocol, 0, 0]);
-            out.extend(src.octets());
-            out.extend(dst.octets());
-            let sum = fold(sum(&out));
-            out[10..12].copy_from_slice(&sum.to_be_bytes());
-        }
-        _ => {
-            out.extend([0x60, 0, 0, 0]);
-            out.extend(length(payload.len()));
-            out.extend([protocol, HOPS]);
-            out.extend(octets(src));
-            out.extend(octets(dst));
-        }
+    if let (IpAddr::V4(src), IpAddr::V4(dst)) = (src, dst) {
+        out.extend([0x45, 0]);
+        out.extend(length(20 + payload.len()));
+        // Don't fragment.
+        out.extend([0, 0, 0x40, 0, HOPS, protocol, 0, 0]);
+        out.extend(src.octets());
+        out.extend(dst.octets());
+        let sum = fold(sum(&out));
+        out[10..12].copy_from_slice(&sum.to_be_bytes());
+    } else {
+        out.extend([0x60, 0, 0, 0]);
+        out.extend(length(payload.len()));
+        out.extend([protocol, HOPS]);
+        out.extend(octets(src));
+        out.extend(octets(dst));
     }
     out.extend(payload);
     out
@@ -92,7 +89,7 @@ fn octets(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-/// RFC 1071, over the pseudo-header of either version too. (Mapped addresses add to the sum of IPv4's what isn't in it.)
+/// RFC 1071, over the pseudo-header of either version too.
 fn checksum(src: IpAddr, dst: IpAddr, protocol: u8, payload: &[u8]) -> u16 {
     let of = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => sum(&ip.octets()),

@@ -1,5 +1,6 @@
 //! The server's one thread: sockets in, answers and packets out.
 
+use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -103,7 +104,7 @@ impl Server {
                 std::thread::sleep(Duration::from_millis(1));
             }
             let mut ready = std::mem::take(&mut self.unread);
-            ready.extend(events.iter().map(|event| event.token()));
+            ready.extend(events.iter().map(mio::event::Event::token));
             ready.sort_unstable();
             ready.dedup();
             for token in ready {
@@ -407,6 +408,9 @@ impl Server {
             }
             return refuse(self, "486 Busy Here", "");
         }
+        if known.is_none() {
+            self.outlet.shared.count(Count::Sessions);
+        }
         session.version += 1;
         let port =
             |pair: &Option<usize>| pair.and_then(|p| self.ports.pairs.get(p)?.as_ref()).map(|p| p.port);
@@ -422,7 +426,7 @@ impl Server {
         session.patience = IDLE;
         if let Some(seconds) = timer.and_then(|t| t.split(';').next()?.trim().parse::<u32>().ok()) {
             // RFC 4028, 9: the controller refreshes.
-            more += &format!("Require: timer\r\nSession-Expires: {seconds};refresher=uac\r\n");
+            _ = write!(more, "Require: timer\r\nSession-Expires: {seconds};refresher=uac\r\n");
             session.patience = Duration::from_secs(u64::from(seconds) + 32);
         }
         let answer = request.respond("200 OK", &session.tag, from, &more, &body);
@@ -436,7 +440,6 @@ impl Server {
     }
 
     fn begin(&mut self, request: &Request<'_>, way: Way, now: Instant) -> Session {
-        self.outlet.shared.count(Count::Sessions);
         self.named = self.named.wrapping_add(1);
         Session {
             call_id: request.header("Call-ID").unwrap_or_default().into(),

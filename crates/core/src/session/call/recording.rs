@@ -47,7 +47,7 @@ struct Person {
     calling: Option<bool>,
     /// Identifiers of the streams that it sends.
     sends: SmallVec<[Box<str>; 1]>,
-    /// SessionSet that it is in.
+    /// Sessions that it is in.
     member: SessionSet,
     /// Some metadata said which sessions it is in; without that, it is in all.
     associated: bool,
@@ -168,7 +168,7 @@ impl Recording {
         self.assign_sides();
     }
 
-    /// SessionSet that are still recorded.
+    /// Sessions that are still recorded.
     fn live(&self) -> SessionSet {
         bits(self.sessions.iter().map(|s| !s.over))
     }

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from mandat.store.base import VERSION
+
 START = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
 SealedBatch = Callable[..., bytes]
 
@@ -30,10 +32,12 @@ def sealed_batch() -> SealedBatch:
         period: str = "2026-06",
         start: datetime = START,
         segment: str = "",
+        version: str = VERSION,
     ) -> bytes:
         times = [start + timedelta(minutes=n) for n in range(len(pairs))]
         moment = pa.timestamp("us", "UTC")
         columns = {
+            "row": pa.array(range(len(pairs)), pa.uint32()),
             "start": pa.array(times, moment),
             "ringing": pa.array([None] * len(pairs), moment),
             "answer": pa.array(times, moment),
@@ -44,7 +48,7 @@ def sealed_batch() -> SealedBatch:
             "callee_token": pa.array([b for _, b in pairs], pa.binary(16)),
             "sealed": pa.array([b"sealed %d" % n for n in range(len(pairs))]),
         }
-        metadata = {"segment": segment or os.urandom(16).hex(), "period": period}
+        metadata = {"version": version, "segment": segment or os.urandom(16).hex(), "period": period}
         table = pa.table(columns).replace_schema_metadata(metadata)
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:

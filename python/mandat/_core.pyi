@@ -77,4 +77,7 @@ def identity_token(period_key: bytes, identity: str) -> bytes:
 def unseal(
     period_key: bytes, segment: bytes, index: int, caller_token: bytes, callee_token: bytes, sealed: bytes
 ) -> bytes | None:
-    """JSON of the identities of one call record; None when a part is not what was sealed."""
+    """The body of one call record, as MessagePack; None when a part is not what was sealed."""
+
+def roles() -> list[str]:
+    """Names of the roles, by their numbers in the body of a call record."""

@@ -140,6 +140,20 @@ def test_a_batch_that_contradicts_itself_is_refused(store: EmbeddedStore, sealed
         store.put("LI-2", "2026-07", sealed_batch([(A, B)]))
 
 
+def test_another_form_of_seal_is_refused_and_said(
+    store: EmbeddedStore, sealed_batch: SealedBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(StoreError) as refused:
+        store.put("LI-2", "2026-06", sealed_batch([(A, B)], version="1"))
+    assert refused.value.code == "record_version"
+    with monkeypatch.context() as older:
+        older.setattr("mandat.store.embedded.VERSION", "1")
+        store.put("LI-2", "2026-06", sealed_batch([(A, B)], version="1"))
+    assert not list(store.find("LI-2", "2026-06", A, BEFORE, AFTER))
+    [told] = store.damaged()
+    assert "sealed in form 1; this program reads form 2" in told
+
+
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(octets=st.binary(max_size=400))
 def test_any_octets_in_place_of_a_batch_are_refused_cleanly(store: EmbeddedStore, octets: bytes) -> None:

@@ -6,6 +6,7 @@
 
 mod domain;
 pub(crate) mod email;
+mod look_up;
 mod number;
 mod plan;
 mod prefix;
@@ -20,9 +21,10 @@ pub(crate) use prefix::Prefix;
 pub(crate) use target::{MIN_PREFIX_IPV6, Target};
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// Who somebody is, in normal form.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Identity {
     /// A telephone number.
     Number(Number),
@@ -49,6 +51,19 @@ impl Identity {
             Self::Imsi(imsi) => imsi.text().into(),
             Self::Mac(mac) => subscriber::mac_text(*mac).into(),
             Self::Address(prefix) => prefix.text().into(),
+        }
+    }
+}
+
+/// By the value alone, so that a name can be asked for in the place where it was written (`look_up.rs`).
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Number(number) => number.hash(state),
+            Self::Uri(text) | Self::Mail(text) | Self::Nai(text) => state.write(text.as_bytes()),
+            Self::Imsi(imsi) => imsi.hash(state),
+            Self::Mac(mac) => mac.hash(state),
+            Self::Address(prefix) => prefix.hash(state),
         }
     }
 }

@@ -336,7 +336,7 @@ impl Index {
             if call.parties[..i].iter().any(|earlier| earlier.uri == party.uri) {
                 continue;
             }
-            for (id, target) in self.holders(plan.identity(&party.uri.0).as_ref()) {
+            for (id, target) in plan.find(&party.uri.0, &self.targets).cloned().unwrap_or_default() {
                 let held = &self.tasks[id as usize];
                 // A keyword narrows a task to texts; a call has none.
                 if call.selection.iter().any(|m| m.task.0 == id)
@@ -389,8 +389,8 @@ impl Index {
 
     /// Whether an identity is one of a task's targets.
     pub(crate) fn targets(&self, task: TaskId, uri: &str, plans: &NumberingPlans, source: Endpoint) -> bool {
-        let identity = plans.of(source.ip).identity(uri);
-        self.holders(identity.as_ref()).iter().any(|(id, _)| *id == task.0)
+        let holders = plans.of(source.ip).find(uri, &self.targets);
+        holders.is_some_and(|holders| holders.iter().any(|(id, _)| *id == task.0))
     }
 
     /// Matches of a whole text message.
@@ -406,7 +406,7 @@ impl Index {
         if !self.targets.is_empty() {
             let plan = plans.of(source.ip);
             for Party { role, uri } in text.parties {
-                for (id, target) in self.holders(plan.identity(&uri.0).as_ref()) {
+                for (id, target) in plan.find(&uri.0, &self.targets).cloned().unwrap_or_default() {
                     if found.iter().any(|m| m.task.0 == id) {
                         continue;
                     }

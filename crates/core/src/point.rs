@@ -770,7 +770,7 @@ fn addresses(seen: &Seen<'_>) -> Facts {
 fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts {
     Facts {
         event,
-        parties: call.parties.to_vec(),
+        parties: call.parties.clone(),
         call_id: Some(Pii(call.call_id.text().into())),
         via: (call.signalling != Signalling::Sip).then(|| call.signalling.name()),
         status: call.final_status,
@@ -784,23 +784,31 @@ fn facts_of(call: &Call, event: &'static str, seen: Option<&Seen<'_>>) -> Facts 
     }
 }
 
-/// The course of a call as it is told: sorted out, and without links below a confidence. What is only a lead would tell
-/// of a call that nobody has authority to hear of.
+/// The course of a call as it is told at `least` confidence; nothing for most calls.
 fn course_of(call: &Call, least: Confidence) -> Option<Box<Course>> {
-    let branches = call.branches();
-    if call.course.is_none()
-        && branches.is_empty()
-        && call.asserted(Side::Callee).is_none()
-        && call.recording.is_none()
-    {
-        return None;
-    }
-    let mut course = call.course.clone().unwrap_or_default();
-    course.branches = branches.to_vec();
+    has_course(call).then(|| told(call.course.clone().unwrap_or_default(), call, least))
+}
+
+/// The same of a call that is over: its course is moved.
+fn take_course(call: &mut Call, least: Confidence) -> Option<Box<Course>> {
+    has_course(call).then(|| told(call.course.take().unwrap_or_default(), call, least))
+}
+
+fn has_course(call: &Call) -> bool {
+    call.course.is_some()
+        || !call.branches().is_empty()
+        || call.is_asserted(Side::Callee)
+        || call.recording.is_some()
+}
+
+/// A course sorted out, and without links below a confidence: what is only a lead would tell of a call that nobody has
+/// authority to hear of.
+fn told(mut course: Box<Course>, call: &Call, least: Confidence) -> Box<Course> {
+    course.branches = call.branches().to_vec();
     course.diversion = course.sort_out(call);
     course.links.retain(|l| l.rule.confidence() <= least);
     course.recorded = call.recording.as_ref().map(|recording| Box::new(recording.told(SessionSet::MAX)));
-    Some(course)
+    course
 }
 
 fn facts_of_mail(item: &Item, event: &'static str) -> Facts {
@@ -825,10 +833,7 @@ impl CallRecord {
         let plan = plans.of(call.src.ip);
         let by_role = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| &*p.uri.0);
         let first = |roles: &[Role]| roles.iter().find_map(|role| by_role(*role));
-        let normal = |uri: Option<&str>| -> Pii<Box<str>> {
-            let uri = uri.unwrap_or_default();
-            Pii(plan.identity(uri).map_or_else(|| uri.into(), |identity| identity.text()))
-        };
+        let normal = |uri: Option<&str>| Pii(plan.text(uri.unwrap_or_default()));
         // What the network vouches for counts more than what the caller says of itself.
         let caller = normal(first(&[Role::PAssertedIdentity, Role::From, Role::CallingParty]));
         let callee = normal(first(&[Role::RequestUri, Role::To, Role::CalledParty]));
@@ -839,7 +844,7 @@ impl CallRecord {
             }
             None => (caller, callee),
         };
-        let course = course_of(call, Confidence::Possible);
+        let course = take_course(call, Confidence::Possible);
         Self {
             course,
             task: found.task(),
@@ -853,7 +858,7 @@ impl CallRecord {
             callee,
             parties: match &call.recording {
                 Some(of) => of.everybody(),
-                None => std::mem::take(&mut call.parties).into_vec(),
+                None => std::mem::take(&mut call.parties),
             },
             call_id: Pii(call.call_id.text().into()),
             src: Pii(call.src.ip),

@@ -27,7 +27,7 @@ fn identity_token(period_key: [u8; 32], identity: &str) -> [u8; mandat_sink::TOK
     mandat_sink::identity_token(&period_key, identity)
 }
 
-/// Opens the identities of one sealed call record; `None` when a part is not what was sealed.
+/// Opens the body of one sealed call record; `None` when a part is not what was sealed.
 #[pyfunction]
 fn unseal(
     period_key: [u8; 32],
@@ -40,8 +40,14 @@ fn unseal(
     mandat_sink::unseal(&period_key, &segment, index, &caller_token, &callee_token, sealed)
 }
 
+/// Names of the roles, by their numbers in the body of a call record.
+#[pyfunction]
+fn roles() -> Vec<&'static str> {
+    mandat_sink::roles().collect()
+}
+
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::{check_admission, errors::CoreError, identity_token, normalise, run::Run, unseal};
+    use super::{check_admission, errors::CoreError, identity_token, normalise, roles, run::Run, unseal};
 }

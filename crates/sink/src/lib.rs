@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod audio;
+mod body;
 mod course;
 mod error;
 mod files;
@@ -37,6 +38,7 @@ mod testing;
 mod time;
 mod wav;
 
+pub use body::roles;
 pub use error::{Cause, SinkError};
 pub use g711::pcm_of;
 pub use iri::{iri_schema, text_schema};

@@ -2,44 +2,53 @@
 //!
 //! ```text
 //! token key = HKDF-SHA256(period key, no salt,    "mandat/token/v1")      RFC 5869
-//! seal key  = HKDF-SHA256(period key, segment id, "mandat/seal/v1")
+//! seal key  = HKDF-SHA256(period key, segment id, "mandat/seal/v2")
 //! token     = HMAC-SHA256(token key, identity)[..16]                      RFC 2104
 //! sealed    = AES-256-GCM(seal key, nonce = row index as 96 bits, AAD = segment id, row index as 64 bits,
-//!                         caller token, callee token; JSON of the identities)   NIST SP 800-38D
+//!                         caller token, callee token; body)   NIST SP 800-38D
+//! body      = MessagePack: `body.rs`
 //! ```
 //! Numbers are big endian. A segment id is random and used for one batch, so no nonce is used twice under one key.
 //! Tokens let one who holds the period key look up one identity without opening anything else; destroying the key
 //! erases the month. They are equal for equal identities: within a month, who calls often is visible, not who it is.
+//!
+//! This is version 2, as `version` in a batch's metadata says; a batch that says nothing is of version 1, whose bodies
+//! were JSON. A reader refuses what it doesn't know, and as the version is in the seal key, none opens as another.
 
 use std::collections::BTreeMap;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut, KeyInit, Nonce};
-use arrow_array::builder::{
-    BinaryBuilder, FixedSizeBinaryBuilder, StringBuilder, TimestampMicrosecondBuilder, UInt16Builder,
-};
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use arrow_array::builder::{StringBuilder, TimestampMicrosecondBuilder, UInt16Builder};
+use arrow_array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, RecordBatch, UInt32Array};
+use arrow_buffer::{Buffer, OffsetBuffer};
+use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
-use mandat_core::{CallRecord, Party, TaskId};
-use serde::ser::SerializeSeq;
-use serde::{Serialize, Serializer};
+use mandat_core::{CallRecord, TaskId};
+use rmp::encode::ByteBuf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::body;
 use crate::error::SinkError;
 use crate::files::hex;
 use crate::table::ipc_stream;
-use crate::time::month;
+use crate::time::Month;
 
-/// Rows of one batch: about 25 MiB, and a row index that fits any integer a reader may use.
+/// How a batch is sealed and what its bodies are.
+pub(crate) const VERSION: &str = "2";
+
+/// Rows of one batch: about 15 MiB, and a row index that fits any integer a reader may use.
 pub const MAX_BATCH: usize = 65_536;
 /// Records that may wait for keys: four full batches, about 150 MiB. With keys in place `take` empties a batch as
 /// soon as it is full, so this bites only when nobody gives keys or takes.
 const MAX_WAITING: usize = 4 * MAX_BATCH;
+
+/// Sealed octets of one batch, beyond which it is full whatever its rows: offsets into them have 31 bits. Records whose
+/// parties are as long as messages permit would come near.
+const MAX_SEALED: usize = 1 << 28;
 
 /// Octets of a token: 128 bits, no chance of a false hit among all calls of a continent.
 pub const TOKEN: usize = 16;
@@ -81,7 +90,7 @@ pub fn identity_token(period_key: &[u8; 32], identity: &str) -> [u8; TOKEN] {
 }
 
 fn cipher(period_key: &[u8; 32], segment: &[u8; SEGMENT]) -> Aes256Gcm {
-    Aes256Gcm::new(&(*derive(period_key, Some(segment), b"mandat/seal/v1")).into())
+    Aes256Gcm::new(&(*derive(period_key, Some(segment), b"mandat/seal/v2")).into())
 }
 
 fn nonce(index: u64) -> Nonce<Aes256Gcm> {
@@ -99,7 +108,7 @@ fn aad(segment: &[u8; SEGMENT], index: u64, caller: &Token, callee: &Token) -> [
     out
 }
 
-/// Opens one row: the JSON of its identities; `None` if any part isn't what was sealed.
+/// Opens one row: its body, as `MessagePack`; `None` if any part isn't what was sealed.
 pub fn unseal(
     period_key: &[u8; 32],
     segment: &[u8; SEGMENT],
@@ -114,59 +123,47 @@ pub fn unseal(
     Some(buffer)
 }
 
-/// What is sealed, as compact JSON.
-#[derive(Serialize)]
-struct Identities<'a> {
-    caller: &'a str,
-    callee: &'a str,
-    #[serde(serialize_with = "pairs")]
-    parties: &'a [Party],
-    call_id: &'a str,
-    src: std::net::IpAddr,
-    dst: std::net::IpAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    course: Option<serde_json::Value>,
-}
-
-fn pairs<S: Serializer>(parties: &[Party], to: S) -> Result<S::Ok, S::Error> {
-    let mut list = to.serialize_seq(Some(parties.len()))?;
-    for party in parties {
-        list.serialize_element(&(party.role.name(), &*party.uri.0))?;
-    }
-    list.end()
-}
-
-/// Seals rows of one batch; the buffer is used again for each, and holds only ciphertext between two.
+/// Seals the rows of one batch.
 struct Sealer {
     cipher: Aes256Gcm,
     segment: [u8; SEGMENT],
-    buffer: Vec<u8>,
 }
 
 impl Sealer {
     fn new(period_key: &[u8; 32], segment: [u8; SEGMENT]) -> Self {
-        Self { cipher: cipher(period_key, &segment), segment, buffer: Vec::with_capacity(1024) }
+        Self { cipher: cipher(period_key, &segment), segment }
     }
 
-    fn seal(&mut self, index: u64, tokens: [&Token; 2], what: &Identities<'_>) -> Result<&[u8], SinkError> {
-        self.buffer.clear();
-        serde_json::to_writer(&mut self.buffer, what).map_err(|_| SinkError::Internal("JSON"))?;
+    /// Writes a record's body behind what `out` holds and seals it there.
+    fn seal(
+        &self,
+        index: u64,
+        tokens: [&Token; 2],
+        record: &CallRecord,
+        out: &mut ByteBuf,
+    ) -> Result<(), SinkError> {
+        let from = out.as_slice().len();
+        body::write(out, record).map_err(|_| SinkError::Internal("MessagePack"))?;
         let aad = aad(&self.segment, index, tokens[0], tokens[1]);
-        self.cipher
-            .encrypt_in_place(&nonce(index), &aad, &mut self.buffer)
+        let body = &mut out.as_mut_vec()[from..];
+        let tag = self
+            .cipher
+            .encrypt_inout_detached(&nonce(index), &aad, body.into())
             .map_err(|_| SinkError::Internal("AES-GCM"))?;
-        Ok(&self.buffer)
+        out.as_mut_vec().extend_from_slice(&tag);
+        Ok(())
     }
 }
 
 /// The columns of a batch of sealed call records.
 ///
-/// `start`, `ringing`, `answer`, `end` (timestamp µs UTC), `end_reason` (utf8), `status` (u16), `caller_token`,
-/// `callee_token` (16 octets), `sealed` (binary). The schema's metadata hold `period` and `segment` (hex).
+/// `row` (u32: its place, to which the seal is bound, so that a later sort doesn't lose it), `start`, `ringing`, `answer`, `end` (timestamp µs UTC), `end_reason` (utf8), `status` (u16), `caller_token`,
+/// `callee_token` (16 octets), `sealed` (binary). The schema's metadata hold `version`, `period` and `segment` (hex).
 pub fn record_schema(period: &str, segment: &[u8; SEGMENT]) -> Schema {
     let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let token = || DataType::FixedSizeBinary(TOKEN as i32);
     let columns = vec![
+        Field::new("row", DataType::UInt32, false),
         Field::new("start", time(), false),
         Field::new("ringing", time(), true),
         Field::new("answer", time(), true),
@@ -178,8 +175,8 @@ pub fn record_schema(period: &str, segment: &[u8; SEGMENT]) -> Schema {
         Field::new("sealed", DataType::Binary, false),
     ];
     let metadata =
-        HashMap::from([("period".to_owned(), period.to_owned()), ("segment".to_owned(), hex(segment))]);
-    Schema::new_with_metadata(columns, metadata)
+        [("version", VERSION.to_owned()), ("period", period.to_owned()), ("segment", hex(segment))];
+    Schema::new_with_metadata(columns, metadata.map(|(name, value)| (name.to_owned(), value)))
 }
 
 /// A batch under way: its columns grow as records come, so that no record waits in clear once its key is known.
@@ -192,9 +189,11 @@ struct Batch {
     times: [TimestampMicrosecondBuilder; 4],
     end_reason: StringBuilder,
     status: UInt16Builder,
-    callers: FixedSizeBinaryBuilder,
-    callees: FixedSizeBinaryBuilder,
-    sealed: BinaryBuilder,
+    callers: Vec<u8>,
+    callees: Vec<u8>,
+    /// Sealed bodies, one behind the other, and how long each is.
+    sealed: ByteBuf,
+    lengths: Vec<usize>,
 }
 
 impl Batch {
@@ -210,27 +209,29 @@ impl Batch {
             times: std::array::from_fn(|_| TimestampMicrosecondBuilder::new()),
             end_reason: StringBuilder::new(),
             status: UInt16Builder::new(),
-            callers: FixedSizeBinaryBuilder::new(TOKEN as i32),
-            callees: FixedSizeBinaryBuilder::new(TOKEN as i32),
-            sealed: BinaryBuilder::new(),
+            callers: Vec::new(),
+            callees: Vec::new(),
+            sealed: ByteBuf::new(),
+            lengths: Vec::new(),
         })
     }
 
+    /// Whether no further record fits.
+    fn is_full(&self) -> bool {
+        self.rows == MAX_BATCH || self.sealed.as_slice().len() >= MAX_SEALED
+    }
+
     fn push(&mut self, record: &CallRecord) -> Result<(), SinkError> {
-        let arrow = |_| SinkError::Internal("Arrow");
         let (caller, callee) = (self.tokens.of(&record.caller.0), self.tokens.of(&record.callee.0));
-        let what = Identities {
-            caller: &record.caller.0,
-            callee: &record.callee.0,
-            parties: &record.parties,
-            call_id: &record.call_id.0,
-            src: record.src.0,
-            dst: record.dst.0,
-            course: record.course.as_deref().map(crate::course::json),
-        };
-        self.sealed.append_value(self.sealer.seal(self.rows as u64, [&caller, &callee], &what)?);
-        self.callers.append_value(caller).map_err(arrow)?;
-        self.callees.append_value(callee).map_err(arrow)?;
+        let before = self.sealed.as_slice().len();
+        if let Err(error) = self.sealer.seal(self.rows as u64, [&caller, &callee], record, &mut self.sealed) {
+            // Nothing of it stays behind in clear.
+            self.sealed.as_mut_vec().truncate(before);
+            return Err(error);
+        }
+        self.lengths.push(self.sealed.as_slice().len() - before);
+        self.callers.extend_from_slice(&caller);
+        self.callees.extend_from_slice(&callee);
         let times = [Some(record.start), record.ringing, record.answer, record.end];
         for (column, time) in self.times.iter_mut().zip(times) {
             column.append_option(time.map(|t| t.0.div_euclid(1000)));
@@ -242,26 +243,40 @@ impl Batch {
     }
 
     /// The batch as an Arrow IPC stream.
-    fn finish(mut self, period: &str) -> Result<Vec<u8>, SinkError> {
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(9);
+    fn finish(self, period: &str) -> Result<Vec<u8>, SinkError> {
+        let schema = Arc::new(record_schema(period, &self.segment));
+        let batch = self
+            .columns()
+            .and_then(|columns| RecordBatch::try_new(Arc::clone(&schema), columns))
+            .map_err(|_| SinkError::Internal("Arrow"))?;
+        ipc_stream(&schema, &batch, Vec::new()).map_err(|_| SinkError::Internal("Arrow"))
+    }
+
+    /// In the order of [`record_schema`].
+    fn columns(mut self) -> Result<Vec<ArrayRef>, ArrowError> {
+        let tokens = |octets: Vec<u8>| FixedSizeBinaryArray::try_new(TOKEN as i32, octets.into(), None);
+        let sealed = BinaryArray::try_new(
+            OffsetBuffer::from_lengths(self.lengths),
+            Buffer::from_vec(self.sealed.into_vec()),
+            None,
+        )?;
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(10);
+        columns.push(Arc::new(UInt32Array::from_iter_values(0..self.rows as u32)));
         for column in &mut self.times {
             columns.push(Arc::new(column.finish().with_timezone("UTC")));
         }
         columns.push(Arc::new(self.end_reason.finish()));
         columns.push(Arc::new(self.status.finish()));
-        columns.push(Arc::new(self.callers.finish()));
-        columns.push(Arc::new(self.callees.finish()));
-        columns.push(Arc::new(self.sealed.finish()));
-        let schema = Arc::new(record_schema(period, &self.segment));
-        let batch =
-            RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|_| SinkError::Internal("Arrow"))?;
-        ipc_stream(&schema, &batch, Vec::new()).map_err(|_| SinkError::Internal("Arrow"))
+        columns.push(Arc::new(tokens(self.callers)?));
+        columns.push(Arc::new(tokens(self.callees)?));
+        columns.push(Arc::new(sealed));
+        Ok(columns)
     }
 }
 
 /// The records of one task and month.
 #[derive(Default)]
-struct Month {
+struct Held {
     /// In clear, until the key comes.
     waiting: Vec<CallRecord>,
     open: Option<Batch>,
@@ -269,14 +284,19 @@ struct Month {
     full: Vec<Batch>,
 }
 
-impl Month {
+impl Held {
     fn seal(&mut self, key: &[u8; 32], record: &CallRecord) -> Result<(), SinkError> {
-        let batch = match &mut self.open {
-            Some(batch) => batch,
-            None => self.open.insert(Batch::new(key)?),
-        };
+        if self.open.is_none() {
+            self.open = Some(Batch::new(key)?);
+        }
+        self.push(record)
+    }
+
+    /// Seals a record into the open batch; there is one.
+    fn push(&mut self, record: &CallRecord) -> Result<(), SinkError> {
+        let Some(batch) = &mut self.open else { return Err(SinkError::Internal("no batch")) };
         batch.push(record)?;
-        if batch.rows == MAX_BATCH {
+        if batch.is_full() {
             self.full.extend(self.open.take());
         }
         Ok(())
@@ -286,7 +306,8 @@ impl Month {
 /// Seals call records as they come, by task and month.
 #[derive(Default)]
 pub struct RecordSealer {
-    months: BTreeMap<(TaskId, String), Month>,
+    months: BTreeMap<(TaskId, Month), Held>,
+    /// By the name of their month.
     keys: BTreeMap<String, Zeroizing<[u8; 32]>>,
     /// Records held: waiting, or sealed and not taken.
     count: usize,
@@ -306,12 +327,15 @@ impl RecordSealer {
             self.dropped += 1;
             return Err(SinkError::RecordsWaiting { limit: MAX_WAITING });
         }
-        let period = month(record.start);
-        let key = self.keys.get(&period);
-        let month = self.months.entry((record.task, period)).or_default();
-        match key {
-            Some(key) => month.seal(key, &record)?,
-            None => month.waiting.push(record),
+        let month = Month::of(record.start);
+        let held = self.months.entry((record.task, month)).or_default();
+        // An open batch has the key: its month needs no name and no look-up.
+        if held.open.is_some() {
+            held.push(&record)?;
+        } else if let Some(key) = self.keys.get(&month.to_string()) {
+            held.seal(key, &record)?;
+        } else {
+            held.waiting.push(record);
         }
         self.count += 1;
         Ok(())
@@ -324,8 +348,8 @@ impl RecordSealer {
 
     /// Periods of which records wait and no key was given.
     pub fn periods_wanted(&self) -> Vec<String> {
-        let waiting = self.months.iter().filter(|(_, month)| !month.waiting.is_empty());
-        let mut wanted: Vec<String> = waiting.map(|((_, period), _)| period.clone()).collect();
+        let waiting = self.months.iter().filter(|(_, held)| !held.waiting.is_empty());
+        let mut wanted: Vec<String> = waiting.map(|((_, month), _)| month.to_string()).collect();
         wanted.sort_unstable();
         wanted.dedup();
         wanted.retain(|period| !self.keys.contains_key(period));
@@ -340,18 +364,19 @@ impl RecordSealer {
     /// Full batches of periods whose key is known; with `everything` those under way too.
     pub fn take(&mut self, everything: bool) -> Result<Vec<(TaskId, String, Vec<u8>)>, SinkError> {
         let mut out = Vec::new();
-        for ((task, period), month) in &mut self.months {
-            let Some(key) = self.keys.get(period) else { continue };
-            for record in std::mem::take(&mut month.waiting) {
-                month.seal(key, &record)?;
+        for ((task, month), held) in &mut self.months {
+            let period = month.to_string();
+            let Some(key) = self.keys.get(&period) else { continue };
+            for record in std::mem::take(&mut held.waiting) {
+                held.seal(key, &record)?;
             }
-            let open = if everything { month.open.take() } else { None };
-            for batch in std::mem::take(&mut month.full).into_iter().chain(open) {
+            let open = if everything { held.open.take() } else { None };
+            for batch in std::mem::take(&mut held.full).into_iter().chain(open) {
                 self.count -= batch.rows;
-                out.push((*task, period.clone(), batch.finish(period)?));
+                out.push((*task, period.clone(), batch.finish(&period)?));
             }
         }
-        self.months.retain(|_, month| !(month.waiting.is_empty() && month.open.is_none()));
+        self.months.retain(|_, held| !(held.waiting.is_empty() && held.open.is_none()));
         Ok(out)
     }
 }

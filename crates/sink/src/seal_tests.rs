@@ -1,7 +1,8 @@
 use super::*;
 use arrow_array::cast::AsArray;
-use mandat_core::{EndReason, Pii, Role, Time};
+use mandat_core::{EndReason, Party, Pii, Role, Time};
 use proptest::prelude::*;
+use rmpv::Value;
 
 const KEY: [u8; 32] = {
     let mut key = [0; 32];
@@ -17,18 +18,6 @@ const SEGMENT_ID: [u8; 16] =
 
 fn parties() -> Vec<Party> {
     vec![Party { role: Role::From, uri: Pii("sip:33612345678@example.com".into()) }]
-}
-
-fn identities(parties: &[Party]) -> Identities<'_> {
-    Identities {
-        course: None,
-        caller: "33612345678",
-        callee: "33698765432",
-        parties,
-        call_id: "c1",
-        src: "192.0.2.1".parse().unwrap(),
-        dst: "2001:db8::1".parse().unwrap(),
-    }
 }
 
 fn record(task: u32, start: Time, caller: &str) -> CallRecord {
@@ -50,27 +39,38 @@ fn record(task: u32, start: Time, caller: &str) -> CallRecord {
     }
 }
 
-/// Made with Python's `hmac` and the `cryptography` package (HKDF, AESGCM) from the text at the head of `seal.rs`.
+/// Made with Python's `hmac` and the `cryptography` package (HKDF, AESGCM) and `msgspec` from the text at the
+/// heads of `seal.rs` and `body.rs`.
 const CALLER_TOKEN: &str = "18ae228cf1a590397bdc7dc276458b27";
 const CALLEE_TOKEN: &str = "dd1ba37ff3b6cd1b3b420b5b42f12c6f";
-const SEALED: &str = "fdc76fec9e34e47e786b6ecd841ece5668541f5da23330699fd28f43106b851f1ccbb5d461c09688f09def8b379efbc7f82a96c8bc970b41ca90f077d079d0ca901d4af42849afc93b5cf929da033b7a48e1311d3fd5f8ba18e90d218d6cf4532f6eb5225a1cec67bf0d109ce7faa001c6db265d012e818d01394c67db2bcc74c2f989f3c1ef88b4804ebdc2912ef000dd7f6414cf4ea3c863ee9d9e1244677f1fd7b9a414d84e";
+const SEALED: &str = "474efdee926abb154e2bf31a27f7131ab75e11b9aeb7385c6398de02a4d3d4df1d63eff1258885c45994632dfa05d7cff1bdc52b6f11accc1acf5a25aef7442d57beb5d5da47af8f10c8cf39f78250c6378e0b2519f294";
+
+fn body(octets: &[u8]) -> Value {
+    let mut rest = octets;
+    let body = rmpv::decode::read_value(&mut rest).unwrap();
+    assert!(rest.is_empty());
+    body
+}
+
+/// What is sealed in place 7 of [`SEGMENT_ID`].
+fn sealed(tokens: [&Token; 2], record: &CallRecord) -> Vec<u8> {
+    let mut out = ByteBuf::new();
+    Sealer::new(&KEY, SEGMENT_ID).seal(7, tokens, record, &mut out).unwrap();
+    out.into_vec()
+}
 
 #[test]
 fn tokens_and_ciphertext_have_known_answers() {
     let (caller, callee) = (identity_token(&KEY, "33612345678"), identity_token(&KEY, "33698765432"));
     assert_eq!((&*hex(&caller), &*hex(&callee)), (CALLER_TOKEN, CALLEE_TOKEN));
-    let parties = parties();
-    let mut sealer = Sealer::new(&KEY, SEGMENT_ID);
-    let sealed = sealer.seal(7, [&caller, &callee], &identities(&parties)).unwrap();
-    assert_eq!(hex(sealed), SEALED);
+    let record = record(0, crate::testing::START, "33612345678");
+    assert_eq!(hex(&sealed([&caller, &callee], &record)), SEALED);
 }
 
 #[test]
 fn nothing_altered_or_moved_opens() {
     let (caller, callee) = (identity_token(&KEY, "a"), identity_token(&KEY, "b"));
-    let parties = parties();
-    let mut sealer = Sealer::new(&KEY, SEGMENT_ID);
-    let sealed = sealer.seal(7, [&caller, &callee], &identities(&parties)).unwrap().to_vec();
+    let sealed = sealed([&caller, &callee], &record(0, crate::testing::START, "a"));
     assert!(unseal(&KEY, &SEGMENT_ID, 7, &caller, &callee, &sealed).is_some());
     let flip = |of: &[u8; 16]| std::array::from_fn(|i| of[i] ^ u8::from(i == 15));
     let mut key = KEY;
@@ -90,22 +90,19 @@ fn nothing_altered_or_moved_opens() {
 
 proptest! {
     #[test]
-    fn what_is_sealed_opens(
-        key: [u8; 32], segment: [u8; 16], index: u64, caller: String, callee: String, uri: String, call_id: String,
-    ) {
-        let tokens = [identity_token(&key, &caller), identity_token(&key, &callee)];
-        let parties = [Party { role: Role::To, uri: Pii(uri.clone().into()) }];
-        let what = Identities {
-            caller: &caller, callee: &callee, parties: &parties, call_id: &call_id, ..identities(&[])
+    fn what_is_sealed_opens(caller: String, uri: String, call_id: String) {
+        let tokens = [identity_token(&KEY, &caller), identity_token(&KEY, "33698765432")];
+        let party = Party { role: Role::To, uri: Pii(uri.clone().into()) };
+        let record = CallRecord {
+            parties: vec![party], call_id: Pii(call_id.clone().into()), ..record(0, crate::testing::START, &caller)
         };
-        let mut sealer = Sealer::new(&key, segment);
-        let sealed = sealer.seal(index, [&tokens[0], &tokens[1]], &what).unwrap().to_vec();
-        let open = unseal(&key, &segment, index, &tokens[0], &tokens[1], &sealed).unwrap();
-        let json: serde_json::Value = serde_json::from_slice(&open).unwrap();
-        prop_assert_eq!(json, serde_json::json!({
-            "caller": caller, "callee": callee, "parties": [["to", uri]], "call_id": call_id,
-            "src": "192.0.2.1", "dst": "2001:db8::1",
-        }));
+        let sealed = sealed([&tokens[0], &tokens[1]], &record);
+        let open = unseal(&KEY, &SEGMENT_ID, 7, &tokens[0], &tokens[1], &sealed).unwrap();
+        let address = |last| Value::Binary(vec![192, 0, 2, last]);
+        let parties = Value::Array(vec![1.into(), uri.into()]);
+        let expected =
+            [caller.into(), "33698765432".into(), call_id.into(), address(1), address(2), parties, Value::Nil];
+        prop_assert_eq!(body(&open), Value::Array(expected.into()));
     }
 
     #[test]
@@ -137,7 +134,7 @@ fn a_batch_holds_no_identity_and_opens_row_by_row() {
     }
     let batch = read(stream);
     let metadata = batch.schema().metadata().clone();
-    assert_eq!(metadata["period"], "2026-06");
+    assert_eq!((&*metadata["period"], &*metadata["version"]), ("2026-06", "2"));
     let octets: Vec<u8> =
         (0..16).map(|i| u8::from_str_radix(&metadata["segment"][2 * i..2 * i + 2], 16).unwrap()).collect();
     let segment: [u8; 16] = octets.try_into().unwrap();
@@ -155,11 +152,19 @@ fn a_batch_holds_no_identity_and_opens_row_by_row() {
             &token("callee_token", row),
             sealed.value(row),
         );
-        assert!(String::from_utf8(open.unwrap()).unwrap().starts_with("{\"caller\":\"336"));
+        assert!(body(&open.unwrap())[0].as_str().unwrap().starts_with("336"));
     }
     let answer = column("answer").as_primitive::<arrow_array::types::TimestampMicrosecondType>();
     assert_eq!(answer.value(0), june.0 / 1000 + 1_999_999);
     assert!(sealer.take(true).unwrap().is_empty(), "taken once");
+}
+
+#[test]
+fn a_batch_ends_before_its_offsets_do() {
+    let mut batch = Batch::new(&KEY).unwrap();
+    assert!(!batch.is_full());
+    batch.sealed.as_mut_vec().resize(MAX_SEALED, 0);
+    assert!(batch.is_full());
 }
 
 #[test]

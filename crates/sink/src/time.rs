@@ -1,5 +1,7 @@
 //! Capture time as people and JSON write it.
 
+use std::fmt;
+
 use mandat_core::Time;
 
 const NANOS: i64 = 1_000_000_000;
@@ -29,10 +31,24 @@ pub(crate) fn rfc3339(time: Time) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z")
 }
 
-/// The UTC month, `2026-06`: the period under whose key a call record is sealed.
-pub(crate) fn month(time: Time) -> String {
-    let (year, month, _) = civil(time.0.div_euclid(NANOS * 86_400));
-    format!("{year:04}-{month:02}")
+/// A UTC month: the period under whose key a call record is sealed. Printed as `2026-06`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Month {
+    year: i64,
+    month: i64,
+}
+
+impl Month {
+    pub(crate) const fn of(time: Time) -> Self {
+        let (year, month, _) = civil(time.0.div_euclid(NANOS * 86_400));
+        Self { year, month }
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
 }
 
 #[cfg(test)]
@@ -56,9 +72,10 @@ mod tests {
 
     #[test]
     fn a_month_ends_with_its_last_nanosecond() {
-        assert_eq!(month(Time(1_782_864_000 * NANOS - 1)), "2026-06");
-        assert_eq!(month(Time(1_782_864_000 * NANOS)), "2026-07");
-        assert_eq!(month(Time(i64::MIN)).len(), 7);
-        assert_eq!(month(Time(i64::MAX)), "2262-04");
+        let month = |nanos| Month::of(Time(nanos)).to_string();
+        assert_eq!(month(1_782_864_000 * NANOS - 1), "2026-06");
+        assert_eq!(month(1_782_864_000 * NANOS), "2026-07");
+        assert_eq!(month(i64::MIN).len(), 7);
+        assert_eq!(month(i64::MAX), "2262-04");
     }
 }

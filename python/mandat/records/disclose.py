@@ -5,6 +5,7 @@ is found is opened, checked against the warrant once more, and logged before any
 """
 
 import hashlib
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,15 +26,16 @@ MAX_RECORDS = 1_000_000
 """Records of one person that one disclosure opens: 30 years of 90 calls a day. More means that something is wrong."""
 
 
-class Identities(msgspec.Struct, frozen=True):
-    """What a seal holds: who called whom, as the network wrote it."""
+class Body(msgspec.Struct, array_like=True, frozen=True):
+    """What a seal holds: who called whom, as the network wrote it. Its form is at the head of body.rs."""
 
     caller: str
     callee: str
-    parties: list[tuple[str, str]]
     call_id: str
-    src: str
-    dst: str
+    src: bytes
+    dst: bytes
+    parties: list[int | str]
+    """Role, text, role, text, …; a number for a text names an earlier party that has the same one."""
 
 
 @dataclass(slots=True)
@@ -134,8 +136,10 @@ def _open(key: bytes, row: SealedRow, identity: str) -> Disclosed:
             advice="it was altered or moved; put the segment back from a backup",
         )
     try:
-        who = msgspec.json.decode(sealed, type=Identities)
-    except msgspec.MsgspecError:
+        who = msgspec.msgpack.decode(sealed, type=Body)
+        parties = _parties(who.parties, core.roles())
+        src, dst = _address(who.src), _address(who.dst)
+    except (msgspec.MsgspecError, ValueError, IndexError):
         raise StoreError("seal_form", f"record {row.index} of segment {row.segment} can't be read") from None
     if identity not in {who.caller, who.callee}:
         # Cannot happen while tokens are bound to the seal; a store that answers too much must still disclose nothing.
@@ -144,8 +148,21 @@ def _open(key: bytes, row: SealedRow, identity: str) -> Disclosed:
         )
     return Disclosed(
         row.start, row.ringing, row.answer, row.end, row.end_reason, row.status,
-        who.caller, who.callee, who.parties, who.call_id, who.src, who.dst,
+        who.caller, who.callee, parties, who.call_id, src, dst,
     )  # fmt: skip
+
+
+def _parties(told: list[int | str], roles: list[str]) -> list[tuple[str, str]]:
+    """The parties of a body, each with its role by name and its text in full."""
+    parties: list[tuple[str, str]] = []
+    for role, text in zip(told[::2], told[1::2], strict=True):
+        parties.append((roles[int(role)], parties[text][1] if isinstance(text, int) else text))
+    return parties
+
+
+def _address(octets: bytes) -> str:
+    """An IP address as people write it."""
+    return socket.inet_ntop(socket.AF_INET if len(octets) == 4 else socket.AF_INET6, octets)
 
 
 def _lines(records: list[Disclosed]) -> bytes:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+VERSION = "2"
+"""How rows are sealed and what their bodies are, as a segment's metadata say; see the head of seal.rs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

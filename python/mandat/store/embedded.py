@@ -11,14 +11,14 @@ import hashlib
 import re
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mandat.errors import StoreError
-from mandat.store.base import SealedRow, Segment
+from mandat.store.base import VERSION, SealedRow, Segment
 from mandat.store.files import append_line, sync_directory, writing
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ SEGMENT = re.compile(r"[0-9a-f]{32}")
 MANIFEST = "manifest.jsonl"
 PLAIN = ("start", "ringing", "answer", "end", "end_reason", "status")
 TOKENS = ("caller_token", "callee_token")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ADVICE = "the other segments are still read; put back this file from a backup"
 
 
@@ -54,6 +55,7 @@ class EmbeddedStore:
     def put(self, liid: str, period: str, stream: bytes) -> Segment:
         """Commits one Arrow IPC stream of sealed rows; see `RecordStore.put`."""
         table = _read_stream(stream)
+        _check_version(table.schema)
         segment_id = _metadata(table, "segment")
         if not PERIOD.fullmatch(period) or _metadata(table, "period") != period:
             raise StoreError("record_period", "a batch of records names another period than it came with")
@@ -63,7 +65,7 @@ class EmbeddedStore:
         if path.exists():
             raise StoreError("segment_exists", "this segment is already committed", where=str(path))
         with writing(path) as temporary:
-            _write_parquet(_numbered(table), temporary)
+            _write_parquet(table, temporary)
             digest, octets = _digest(temporary)
         segment = Segment(segment_id, liid, period, relative, table.num_rows, octets, digest, first, last)
         with self._lock:
@@ -194,6 +196,7 @@ class EmbeddedStore:
         import pyarrow.compute as pc
 
         file = _parquet(path)
+        _check_version(file.schema, str(path))
         wanted = pa.scalar(token, pa.binary(16))
         groups = []
         for group in range(file.num_row_groups):
@@ -216,7 +219,7 @@ def _read_stream(stream: bytes) -> "pa.Table":
         table = pa.ipc.open_stream(pa.py_buffer(stream)).read_all()
     except (OSError, pa.ArrowException):
         raise StoreError("record_batch", "a batch of records from the core can't be read") from None
-    missing = {*PLAIN, *TOKENS, "sealed"} - set(table.column_names)
+    missing = {"row", *PLAIN, *TOKENS, "sealed"} - set(table.column_names)
     if missing or not table.num_rows:
         raise StoreError("record_batch", f"a batch of records is empty or lacks {', '.join(sorted(missing))}")
     return table
@@ -229,20 +232,30 @@ def _metadata(table: "pa.Table", name: str) -> str:
     return str(value)
 
 
+def _check_version(schema: "pa.Schema", where: str = "") -> None:
+    version = (schema.metadata or {}).get(b"version", b"1").decode("ascii", "replace")
+    if version != VERSION:
+        raise StoreError(
+            "record_version",
+            f"call records sealed in form {version:.10}; this program reads form {VERSION} alone",
+            where=where,
+            advice="read them with the version of Mandat that wrote them",
+        )
+
+
 def _bounds(table: "pa.Table") -> tuple[datetime, datetime]:
-    import pyarrow.compute as pc
-
-    bounds = pc.min_max(table["start"]).as_py()
-    return bounds["min"], bounds["max"]
-
-
-def _numbered(table: "pa.Table") -> "pa.Table":
-    """Adds each row's place in its batch: the seal is bound to it, and a later sort must not lose it."""
+    """Earliest and latest start. Looked for here: to load pyarrow.compute takes longer than to go through a batch."""
     import pyarrow as pa
 
-    if "row" in table.column_names:
-        return table
-    return table.append_column("row", pa.array(range(table.num_rows), pa.uint32()))
+    starts = table["start"]
+    if starts.type != pa.timestamp("us", "UTC") or starts.null_count:
+        raise StoreError("record_batch", "a batch of records has calls without a start")
+    spans = []
+    for chunk in starts.chunks:
+        if len(chunk):
+            moments = memoryview(chunk.buffers()[1]).cast("q")[chunk.offset : chunk.offset + len(chunk)]
+            spans += [min(moments), max(moments)]
+    return EPOCH + timedelta(microseconds=min(spans)), EPOCH + timedelta(microseconds=max(spans))
 
 
 def _write_parquet(table: "pa.Table", path: Path) -> None:
@@ -287,6 +300,7 @@ class _Guarded:
         self._path = path
         self._file = file
         self.num_row_groups: int = file.num_row_groups
+        self.schema: pa.Schema = file.schema_arrow
 
     def read(self) -> "pa.Table":
         return self._guard(self._file.read)

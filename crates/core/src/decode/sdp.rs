@@ -1,8 +1,7 @@
 //! Session descriptions (RFC 8866), as far as they tell where media goes and how it is encoded.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use memchr::{memchr, memchr_iter};
 use smallvec::SmallVec;
 
 use super::sip::{self, trim};
@@ -79,13 +78,18 @@ impl Media<'_> {
 
     /// Whether its profile is one of SRTP: `RTP/SAVP`, `RTP/SAVPF`, `UDP/TLS/RTP/SAVP`, `UDP/TLS/RTP/SAVPF`.
     pub(crate) fn is_secure(&self) -> bool {
-        memchr::memmem::find(self.proto, b"RTP/SAVP").is_some()
+        contains(self.proto, b"RTP/SAVP")
     }
 
     /// Whether it is carried by RTP or SRTP over UDP.
     pub(crate) fn is_rtp(&self) -> bool {
-        memchr::memmem::find(self.proto, b"RTP/").is_some() && !self.proto.starts_with(b"TCP/")
+        contains(self.proto, b"RTP/") && !self.proto.starts_with(b"TCP/")
     }
+}
+
+/// Whether a part of a profile's name stands in it. No name is long enough for a prepared search to pay.
+fn contains<const N: usize>(name: &[u8], part: &[u8; N]) -> bool {
+    name.windows(N).any(|window| window == part)
 }
 
 /// A session description, borrowed.
@@ -97,7 +101,8 @@ pub(crate) struct Session<'a> {
     pub(crate) origin: (&'a [u8], &'a [u8]),
     /// Its address, as written.
     pub(crate) origin_address: &'a [u8],
-    pub(crate) media: SmallVec<[Media<'a>; 2]>,
+    /// One in most calls, so that the second may cost an allocation.
+    pub(crate) media: SmallVec<[Media<'a>; 1]>,
     /// Descriptions, formats or candidates were left out: more than the limits above.
     pub(crate) dropped: bool,
 }
@@ -111,10 +116,7 @@ impl<'a> Session<'a> {
         }
         let mut session = Self::default();
         let (mut connection, mut direction, mut fingerprint) = (None, Direction::SendRecv, false);
-        let mut start = 0;
-        for end in memchr_iter(b'\n', octets).chain([octets.len()]) {
-            let line = trim(octets.get(start..end).unwrap_or_default());
-            start = end + 1;
+        for line in Lines(octets) {
             let [kind, b'=', value @ ..] = line else { continue };
             if *kind == b'm' {
                 if session.media.len() == MAX_MEDIA {
@@ -130,14 +132,7 @@ impl<'a> Session<'a> {
             match (kind, session.media.last_mut()) {
                 (b'c', Some(media)) => media.connection = address_of(value).or(media.connection),
                 (b'c', None) => connection = address_of(value),
-                (b'o', None) => {
-                    let mut fields = value.split(|b| *b == b' ');
-                    let (user, id, version) = (fields.next(), fields.next(), fields.next());
-                    session.origin = (user.unwrap_or_default(), id.unwrap_or_default());
-                    session.version = version.unwrap_or_default();
-                    // Net type and address type stand before it (RFC 8866, 5.2).
-                    session.origin_address = fields.nth(2).unwrap_or_default();
-                }
+                (b'o', None) => session.origin_line(value),
                 (b'a', Some(media)) => session.dropped |= attribute(value, media),
                 (b'a', None) if value.starts_with(b"fingerprint:") => fingerprint = true,
                 (b'a', None) => direction = direction_of(value).unwrap_or(direction),
@@ -146,16 +141,83 @@ impl<'a> Session<'a> {
         }
         Some(session)
     }
+
+    /// `o=- 17 3 IN IP4 192.0.2.1`.
+    fn origin_line(&mut self, value: &'a [u8]) {
+        let mut rest = value;
+        self.origin = (until(&mut rest, b' '), until(&mut rest, b' '));
+        self.version = until(&mut rest, b' ');
+        let _net_and_address_type = (until(&mut rest, b' '), until(&mut rest, b' '));
+        self.origin_address = until(&mut rest, b' ');
+    }
+}
+
+/// The lines of a description, each without white space at its ends.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (line, rest) = self.0.split_at(line_end(self.0));
+        self.0 = rest.get(1..).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Some(match line {
+            // No white space is above the blank.
+            [first, .., last] if *first > b' ' && *last > b' ' => line,
+            _ => trim(line),
+        })
+    }
+}
+
+/// Where the line ends: at a line feed, else at the end. Lines of a description have some twenty octets; eight at a time
+/// are through with one before a vector search has begun.
+#[inline]
+fn line_end(octets: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let (words, rest) = octets.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        // An octet is zero where there is a line feed; the lowest bit left is that of the first such octet.
+        let differs = u64::from_le_bytes(*word) ^ (EACH * u64::from(b'\n'));
+        let found = differs.wrapping_sub(EACH) & !differs & (EACH << 7);
+        if found != 0 {
+            return n * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    octets.len() - rest.len() + rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len())
+}
+
+/// Takes what stands before the next `mark`, and the mark with it; everything when there is none.
+#[inline]
+fn until<'a>(rest: &mut &'a [u8], mark: u8) -> &'a [u8] {
+    // Fields have a few octets each: too few for a vector search to pay.
+    let (field, after) = rest.split_at(rest.iter().position(|b| *b == mark).unwrap_or(rest.len()));
+    *rest = after.get(1..).unwrap_or_default();
+    field
+}
+
+/// Takes the next word; any number of blanks may stand before it.
+#[inline]
+fn word<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    while let [b' ', after @ ..] = *rest {
+        *rest = after;
+    }
+    (!rest.is_empty()).then(|| until(rest, b' '))
 }
 
 /// `m=audio 49170/2 RTP/AVP 0 8 97`. Says whether formats were left out.
 fn media_line<'a>(value: &'a [u8], media: &mut Media<'a>) -> bool {
-    let mut fields = value.split(|b| *b == b' ').filter(|f| !f.is_empty());
-    media.media = fields.next().unwrap_or_default();
-    let port = fields.next().unwrap_or_default().split(|b| *b == b'/').next().unwrap_or_default();
-    media.port = number(port).unwrap_or(0);
-    media.proto = fields.next().unwrap_or_default();
-    for payload_type in fields.filter_map(number::<u8>).filter(|pt| *pt < 128) {
+    let mut rest = value;
+    media.media = word(&mut rest).unwrap_or_default();
+    let mut port = word(&mut rest).unwrap_or_default();
+    media.port = number(port).or_else(|| number(until(&mut port, b'/'))).unwrap_or(0);
+    media.proto = word(&mut rest).unwrap_or_default();
+    while let Some(format) = word(&mut rest) {
+        let Some(payload_type) = payload_type(format) else { continue };
         if media.formats.len() == MAX_FORMATS {
             return true;
         }
@@ -171,14 +233,18 @@ fn attribute<'a>(value: &'a [u8], media: &mut Media<'a>) -> bool {
             if media.rtpmap.len() == MAX_FORMATS {
                 return true;
             }
-            media.rtpmap.extend(rtpmap(trim(rest)));
+            if let Some(map) = rtpmap(trim(rest)) {
+                media.rtpmap.push(map);
+            }
         }
         b"rtcp-mux" => media.rtcp_mux = true,
         [b'f', b'm', b't', b'p', b':', rest @ ..] => {
             if media.fmtp.len() == MAX_FORMATS {
                 return true;
             }
-            media.fmtp.extend(fmtp(trim(rest)));
+            if let Some(parameters) = fmtp(trim(rest)) {
+                media.fmtp.push(parameters);
+            }
         }
         [b'c', b'r', b'y', b'p', b't', b'o', b':', rest @ ..] => {
             if media.crypto.len() == MAX_CRYPTO {
@@ -218,52 +284,113 @@ fn direction_of(attribute: &[u8]) -> Option<Direction> {
 
 /// `97 AMR-WB/16000/1`.
 fn rtpmap(value: &[u8]) -> Option<RtpMap<'_>> {
-    // These fields have a few octets each: too few for a vector search to pay.
-    let (payload_type, rest) = value.split_at(value.iter().position(|b| *b == b' ')?);
-    let mut fields = trim(rest).split(|b| *b == b'/');
-    let (encoding, clock) = (fields.next()?, fields.next().and_then(number));
-    let channels = fields.next().and_then(number).unwrap_or(1);
-    Some(RtpMap {
-        payload_type: number(payload_type).filter(|pt| *pt < 128)?,
-        encoding,
-        clock: clock.unwrap_or(8000),
-        channels,
-    })
+    let (payload_type, mut rest) = of_payload_type(value)?;
+    let encoding = until(&mut rest, b'/');
+    let clock = number(until(&mut rest, b'/')).unwrap_or(8000);
+    // Hardly anybody writes the one channel that most have.
+    let channels = if rest.is_empty() { None } else { number(until(&mut rest, b'/')) };
+    Some(RtpMap { payload_type, encoding, clock, channels: channels.unwrap_or(1) })
 }
 
 /// `97 octet-align=1; mode-set=0,2`.
 fn fmtp(value: &[u8]) -> Option<(u8, &[u8])> {
-    let (payload_type, rest) = value.split_at(value.iter().position(|b| *b == b' ')?);
-    Some((number(payload_type).filter(|pt| *pt < 128)?, trim(rest)))
+    of_payload_type(value)
+}
+
+/// A payload type and what is said of it, behind a blank.
+#[inline]
+fn of_payload_type(value: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, rest) = value.split_at(value.iter().position(|b| *b == b' ')?);
+    Some((payload_type(digits)?, trim(rest)))
+}
+
+/// Payload types have seven bits.
+#[inline]
+fn payload_type(text: &[u8]) -> Option<u8> {
+    number(text).filter(|pt| *pt < 128)
 }
 
 /// `IN IP4 192.0.2.1/127`.
 fn address_of(value: &[u8]) -> Option<IpAddr> {
-    let mut fields = value.split(|b| *b == b' ').filter(|f| !f.is_empty());
-    let (net, _, address) = (fields.next()?, fields.next()?, fields.next()?);
+    // As everybody writes it.
+    if let Some(text) = value.strip_prefix(b"IN IP4 ")
+        && let Some((ip, [] | [b' ' | b'/', ..])) = dotted(text)
+    {
+        return Some(IpAddr::V4(ip));
+    }
+    let mut rest = value;
+    let (net, _, mut address) = (word(&mut rest)?, word(&mut rest)?, word(&mut rest)?);
     if !net.eq_ignore_ascii_case(b"IN") {
         return None;
     }
-    parse_ip(address.get(..memchr(b'/', address).unwrap_or(address.len()))?)
+    parse_ip(until(&mut address, b'/'))
 }
 
 /// `1 1 UDP 2130706431 192.0.2.1 5000 typ host` (RFC 8839, 5.1).
 fn candidate(value: &[u8]) -> Option<(u8, Endpoint)> {
-    let mut fields = value.split(|b| *b == b' ').filter(|f| !f.is_empty()).skip(1);
-    let (component, transport, _) = (fields.next()?, fields.next()?, fields.next()?);
-    let (address, port) = (fields.next()?, fields.next()?);
+    let mut rest = value;
+    let mut next = || word(&mut rest);
+    let (_foundation, component, transport, _priority) = (next()?, next()?, next()?, next()?);
+    let (address, port) = (next()?, next()?);
     transport.eq_ignore_ascii_case(b"udp").then_some(())?;
     Some((number(component)?, Endpoint { ip: parse_ip(address)?, port: number(port)? }))
 }
 
 /// One address has one spelling: mapped IPv4 becomes IPv4, as [`Endpoint`] asks.
 fn parse_ip(text: &[u8]) -> Option<IpAddr> {
+    if let Some((ip, [])) = dotted(text) {
+        return Some(IpAddr::V4(ip));
+    }
     std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
+/// The IPv4 address that a text begins with, and what follows it. It is strict, as the standard library is.
+#[inline]
+fn dotted(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
+    let (a, rest) = dotted_octet(text)?;
+    let (b, rest) = dotted_octet(rest.strip_prefix(b".")?)?;
+    let (c, rest) = dotted_octet(rest.strip_prefix(b".")?)?;
+    let (d, rest) = dotted_octet(rest.strip_prefix(b".")?)?;
+    Some((Ipv4Addr::new(a, b, c, d), rest))
+}
+
+/// One to three digits, at most 255. None follows a leading zero: who reads such numbers as octal means another address.
+#[inline]
+fn dotted_octet(text: &[u8]) -> Option<(u8, &[u8])> {
+    let [first @ b'0'..=b'9', rest @ ..] = text else { return None };
+    let mut value = u16::from(first - b'0');
+    let mut rest = rest;
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        value = value * 10 + u16::from(digit - b'0');
+        if *first == b'0' || value > 255 {
+            return None;
+        }
+        rest = after;
+    }
+    Some((value as u8, rest))
+}
+
 /// A decimal number that fits, white space around it or not.
+#[inline]
 fn number<T: TryFrom<u32>>(text: &[u8]) -> Option<T> {
-    sip::number(trim(text)).and_then(|n| n.try_into().ok())
+    short_number(text).or_else(|| sip::number(trim(text))).and_then(|n| n.try_into().ok())
+}
+
+/// A number of digits alone that are too few not to fit.
+#[inline]
+fn short_number(digits: &[u8]) -> Option<u32> {
+    if !(1..10).contains(&digits.len()) {
+        return None;
+    }
+    let mut number = 0;
+    for octet in digits {
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + u32::from(digit);
+    }
+    Some(number)
 }
 
 /// Payload types that have a meaning without `a=rtpmap` (RFC 3551, tables 4 and 5): encoding and RTP clock.
@@ -357,7 +484,43 @@ mod tests {
         assert!(Session::parse(b"hello").is_none());
     }
 
+    /// Addresses, and what only looks like one.
+    const DOTTED: &str =
+        "[0-9]{1,3}(\\.[0-9]{1,3}){3}|[0-9./ :]{0,17}|(25[0-9]|0?[0-9]){0,2}(\\.[0-3]{0,4}){2,4}";
+
     proptest! {
+        #[test]
+        fn addresses_are_read_as_the_standard_library_does(text in DOTTED) {
+            prop_assert_eq!(parse_ip(text.as_bytes()), text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical()));
+        }
+
+        #[test]
+        fn the_common_connection_is_read_like_any_other(text in DOTTED, tail in "[ /]?[0-9a]{0,2}") {
+            // Two blanks lead past the quick way.
+            let (quick, slow) = (format!("IN IP4 {text}{tail}"), format!("IN  IP4 {text}{tail}"));
+            prop_assert_eq!(address_of(quick.as_bytes()), address_of(slow.as_bytes()));
+        }
+
+        #[test]
+        fn numbers_are_read_like_any_others(text in "[ \t]?[0-9]{0,11}[ a]?|[0-9]{1,5}") {
+            prop_assert_eq!(number::<u32>(text.as_bytes()), sip::number(trim(text.as_bytes())));
+        }
+
+        #[test]
+        fn lines_are_those_between_line_feeds(text in "[a\r\n \u{8a}\t]{0,40}") {
+            let wanted = text.as_bytes().split(|b| *b == b'\n').map(trim).filter(|line| !line.is_empty());
+            let found = Lines(text.as_bytes()).filter(|line| !line.is_empty());
+            prop_assert_eq!(found.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn words_are_those_between_blanks(text in "[ab ]{0,20}") {
+            let mut rest = text.as_bytes();
+            let found: Vec<_> = std::iter::from_fn(|| word(&mut rest)).collect();
+            let wanted = text.as_bytes().split(|b| *b == b' ').filter(|word| !word.is_empty());
+            prop_assert_eq!(found, wanted.collect::<Vec<_>>());
+        }
+
         #[test]
         fn any_octets(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Session::parse(&octets);

@@ -122,6 +122,8 @@ pub(crate) struct Message<'a> {
     pub(crate) contact: &'a [u8],
     /// Some header is one that [`Message::more`] reads.
     pub(crate) telling: bool,
+    /// The header lines from the first such on; empty when there is none.
+    telling_lines: &'a [u8],
     /// As written, with parameters. Empty when there is none.
     pub(crate) content_type: &'a [u8],
     /// As written. Empty when there is none.
@@ -221,13 +223,18 @@ const fn is_space(octet: u8) -> bool {
 }
 
 #[inline]
-pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+pub(crate) fn trim(value: &[u8]) -> &[u8] {
+    trim_end(trim_start(value))
+}
+
+#[inline]
+fn trim_start(mut value: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = value
         && is_space(*first)
     {
         value = rest;
     }
-    trim_end(value)
+    value
 }
 
 #[inline]
@@ -341,19 +348,19 @@ impl Header {
     }
 }
 
-/// Gives each header that we read, with its value, to `each`. Returns as [`header_lines`] does.
-fn headers<'a>(octets: &'a [u8], mut each: impl FnMut(Header, &'a [u8])) -> Option<&'a [u8]> {
-    header_lines(octets, |line| {
+/// Gives each header that we read, with its value and the lines from it on, to `each`. Returns as [`header_lines`] does.
+fn headers<'a>(octets: &'a [u8], mut each: impl FnMut(Header, &'a [u8], &'a [u8])) -> Option<&'a [u8]> {
+    header_lines(octets, |line, lines| {
         if let Some((header, value)) = Header::of_line(line) {
-            each(header, trim(value));
+            each(header, trim(value), lines);
         }
     })
 }
 
-/// Walks over header lines; folded lines come as one. Returns what follows the empty line, or `None` when the headers
-/// don't end.
+/// Walks over header lines; folded lines come as one, each with the lines from it on. Returns what follows the empty
+/// line, or `None` when the headers don't end.
 #[inline]
-fn header_lines<'a>(octets: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Option<&'a [u8]> {
+fn header_lines<'a>(octets: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Option<&'a [u8]> {
     let mut rest = octets;
     loop {
         let mut end = memchr(b'\n', rest).unwrap_or(rest.len());
@@ -365,7 +372,7 @@ fn header_lines<'a>(octets: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Option<
         while let Some(b' ' | b'\t') = rest.get(end + 1) {
             end = memchr(b'\n', rest.get(end + 1..)?).map_or(rest.len(), |n| end + 1 + n);
         }
-        each(rest.get(..end)?);
+        each(rest.get(..end)?, rest);
         rest = rest.get(end + 1..)?;
     }
 }
@@ -391,6 +398,7 @@ impl<'a> Message<'a> {
             via: b"",
             contact: b"",
             telling: false,
+            telling_lines: b"",
             content_type: b"",
             content_encoding: b"",
             transfer_encoding: b"",
@@ -400,8 +408,8 @@ impl<'a> Message<'a> {
         };
         let mut length = None;
         // Headers that don't end (a datagram cut by the snapshot length) are read as far as they go.
-        let body =
-            headers(rest, |header, value| message.header(header, value, &mut length)).unwrap_or_default();
+        let body = headers(rest, |header, value, lines| message.header(header, value, lines, &mut length))
+            .unwrap_or_default();
         // RFC 3261, 18.3: over UDP the body ends with the datagram; a length beyond it is an error of the sender
         // that we forgive.
         message.body = length.and_then(|n| body.get(..n as usize)).unwrap_or(body);
@@ -414,7 +422,7 @@ impl<'a> Message<'a> {
     }
 
     #[inline]
-    fn header(&mut self, header: Header, value: &'a [u8], length: &mut Option<u32>) {
+    fn header(&mut self, header: Header, value: &'a [u8], lines: &'a [u8], length: &mut Option<u32>) {
         match header {
             Header::CallId if self.call_id.is_empty() => self.call_id = value,
             Header::CSeq => {
@@ -432,8 +440,8 @@ impl<'a> Message<'a> {
             Header::TransferEncoding => self.transfer_encoding = value,
             Header::ContentLength => *length = number(value),
             Header::Contact if self.contact.is_empty() => self.contact = value,
-            Header::Telling => self.telling = true,
-            Header::Timer => self.telling |= matches!(self.start, Start::Response { .. }),
+            Header::Telling => self.tells(true, lines),
+            Header::Timer => self.tells(matches!(self.start, Start::Response { .. }), lines),
             Header::Identity(role) => {
                 match role {
                     Role::From if !self.seen_from => {
@@ -442,7 +450,9 @@ impl<'a> Message<'a> {
                     Role::To if !self.seen_to => (self.seen_to, self.to_tag) = (true, address::tag(value)),
                     _ => {}
                 }
-                self.telling |= matches!(role, Role::Diversion | Role::HistoryInfo);
+                if matches!(role, Role::Diversion | Role::HistoryInfo) {
+                    self.tells(true, lines);
+                }
                 if self.identities.len() < MAX_IDENTITY_HEADERS {
                     self.identities.push((role, value));
                 } else {
@@ -450,6 +460,14 @@ impl<'a> Message<'a> {
                 }
             }
             Header::CallId | Header::Via | Header::Contact => {}
+        }
+    }
+
+    /// Notes a header that [`Message::more`] reads; `worth` a second pass by itself or not.
+    fn tells(&mut self, worth: bool, lines: &'a [u8]) {
+        self.telling |= worth;
+        if self.telling_lines.is_empty() {
+            self.telling_lines = lines;
         }
     }
 
@@ -499,14 +517,24 @@ impl<'a> Message<'a> {
 
     /// Gives every identity with where it stood: the bare addr-spec, with its URI parameters.
     pub(crate) fn parties(&self, emit: &mut dyn FnMut(Role, &str)) {
+        self.addresses(|role, uri| emit(role, &text(uri)));
+    }
+
+    /// [`Message::parties`], as written: for those who may know them already.
+    pub(crate) fn addresses(&self, mut emit: impl FnMut(Role, &[u8])) {
+        let mut emit = |role, uri: &[u8]| {
+            if !uri.is_empty() {
+                emit(role, &address::without_post_dial(uri));
+            }
+        };
         if let Start::Request { uri, .. } = self.start {
-            emit_uri(Role::RequestUri, uri, emit);
+            emit(Role::RequestUri, uri);
         }
         for (role, value) in &self.identities {
             match role {
                 // One value each, in which a comma may stand in the user part.
-                Role::From | Role::To => emit_uri(*role, address::addr_spec(value), emit),
-                _ => address::each(value, |uri| emit_uri(*role, uri, emit)),
+                Role::From | Role::To => emit(*role, address::addr_spec(value)),
+                _ => address::each(value, |uri| emit(*role, uri)),
             }
         }
     }
@@ -515,6 +543,12 @@ impl<'a> Message<'a> {
     /// encodings undone. False when one of them could not be.
     pub(crate) fn bodies(&self, mut emit: impl FnMut(&[u8], &[u8])) -> bool {
         if self.body.is_empty() {
+            return true;
+        }
+        // Nearly every body is one and plain.
+        let encoded = !self.content_encoding.is_empty() || !self.transfer_encoding.is_empty();
+        if !encoded && !body::is_multipart(self.content_type) {
+            emit(self.content_type, self.body);
             return true;
         }
         let Some(whole) = mime::content(self.content_encoding, self.body) else { return false };
@@ -542,12 +576,6 @@ impl<'a> Message<'a> {
     }
 }
 
-fn emit_uri(role: Role, uri: &[u8], emit: &mut dyn FnMut(Role, &str)) {
-    if !uri.is_empty() {
-        emit(role, &text(&address::without_post_dial(uri)));
-    }
-}
-
 /// Header text as text. What isn't UTF-8 is read as Latin-1, so that two different values stay different.
 pub(crate) fn text(value: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(value) {
@@ -557,9 +585,12 @@ pub(crate) fn text(value: &[u8]) -> Cow<'_, str> {
 }
 
 /// The media type without parameters is `wanted`, in any case.
+#[inline]
 pub(crate) fn is_type(content_type: &[u8], wanted: &[u8]) -> bool {
-    let end = memchr(b';', content_type).unwrap_or(content_type.len());
-    trim(content_type.get(..end).unwrap_or_default()).eq_ignore_ascii_case(wanted)
+    let Some((kind, behind)) = trim_start(content_type).split_at_checked(wanted.len()) else {
+        return false;
+    };
+    kind.eq_ignore_ascii_case(wanted) && matches!(trim_start(behind), [] | [b';', ..])
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ impl Number {
 
     /// `country_code` followed by `national`.
     pub(super) fn from_parts(country_code: Self, national: &[u8]) -> Option<Self> {
-        if country_code.digits().as_str().len() + national.len() > MAX_DIGITS {
+        if country_code.0.ilog10() as usize + 1 + national.len() > MAX_DIGITS {
             return None;
         }
         Self::append(country_code.0.get(), national)

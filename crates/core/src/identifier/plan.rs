@@ -15,7 +15,7 @@ pub(crate) const MIN_DIALLED: usize = 7;
 /// Prefixes that one plan may name: a country has one to four.
 const MAX_PREFIXES: usize = 16;
 /// Digits of a prefix, carrier selection included (`00` + `xxx`).
-const MAX_PREFIX_DIGITS: usize = 8;
+pub(super) const MAX_PREFIX_DIGITS: usize = 8;
 
 /// How numbers are dialled at one place.
 #[derive(Clone, Debug, Deserialize)]

@@ -1,18 +1,14 @@
 //! SIP and tel URIs, and the bare addresses of short messages, brought to one normal form.
 //!
-//! Every party of every message on the network comes through here, so the numeric forms, which are nearly all of
-//! them, are read without allocation.
+//! What nearly all parties of a network's calls are is read by `look_up.rs` instead, and must mean the same here.
 
-use super::number::{MAX_DIGITS, Number};
+use super::number::Number;
 use super::plan::{MIN_DIALLED, NumberingPlan};
 use super::{Identity, target::TargetError};
 
 /// Characters of a subscriber string: 15 digits of E.164 with international and carrier prefix, `+`, and `*31#`.
 /// A longer string is no telephone number and stays a URI.
 const MAX_SUBSCRIBER: usize = 40;
-
-/// Digits that the short way reads: E.164 with the longest prefix that a plan may name.
-const MAX_PLAIN: usize = MAX_DIGITS + 8;
 
 /// Codes that withhold or send the caller's number for one call (TS 22.030, 6.5.5 with TS 22.081): dialled before the
 /// number, no part of it.
@@ -29,22 +25,7 @@ impl NumberingPlan {
         self.plain(uri).map(Identity::Number).or_else(|| self.any(uri))
     }
 
-    /// `sip:+33612345678@host…` or `sip:0612345678@host…`: digits alone, as nearly all of a network's traffic has them,
-    /// in one pass. What isn't exactly that is left to [`Self::any`], which would say the same of these.
-    fn plain(&self, uri: &str) -> Option<Number> {
-        let user = uri.as_bytes().strip_prefix(b"sip:")?;
-        let (global, user) = user.strip_prefix(b"+").map_or((false, user), |user| (true, user));
-        let length = user.iter().take(MAX_PLAIN + 1).take_while(|b| b.is_ascii_digit()).count();
-        let (digits, after) = user.split_at_checked(length)?;
-        // The last `@` ends the user part: were there another, these would not be digits alone.
-        let host = after.strip_prefix(b"@")?;
-        if memchr::memchr(b'@', host).is_some() {
-            return None;
-        }
-        if global { Number::from_digits(digits) } else { self.dialled(digits) }
-    }
-
-    fn any(&self, uri: &str) -> Option<Identity> {
+    pub(super) fn any(&self, uri: &str) -> Option<Identity> {
         let uri = uri.trim();
         match Scheme::of(uri) {
             Some((Scheme::Sip, rest)) => sip(rest, DEFAULT_SIP_PORT, Some(self)),
@@ -533,17 +514,6 @@ mod tests {
             let once = read(&format!("sip:{user}@{host}"));
             if once.starts_with("sip:") && !once.ends_with('.') {
                 prop_assert_eq!(read(&once), once);
-            }
-        }
-
-        #[test]
-        fn the_short_way_says_the_same(
-            user in "(\\+|00|0)?[0-9]{0,30}[a@;:%+]?[0-9]?", rest in "(@[a-z.@;=:?+0-9]{0,12})?", space in " ?",
-        ) {
-            let plan = plan("33", "00", "0");
-            let uri = format!("sip:{user}{rest}{space}");
-            if let Some(number) = plan.plain(&uri) {
-                prop_assert_eq!(plan.any(&uri), Some(Identity::Number(number)));
             }
         }
 

@@ -19,6 +19,7 @@ mod stream;
 mod table;
 mod timers;
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
@@ -28,7 +29,7 @@ use self::call_id::CallId;
 pub(crate) use self::circuits::{Circuits, Leg, Signalling};
 use self::dialogs::Dialogs;
 use self::hold::Holding;
-use self::legs::{Key, Keys, Legs};
+use self::legs::{Key, Keys, Legs, Others};
 use self::media::{Described, Media};
 use self::protection::Protections;
 pub(crate) use self::recording::{Recording, SessionSet, Voice};
@@ -73,6 +74,10 @@ const ABSOLUTE: i64 = 24 * 3600;
 /// Most identities kept of one call. From, To and Request-URI on three hops, two asserted each way and a chain of
 /// diversions make about twenty.
 const MAX_PARTIES: usize = 64;
+
+/// What nearly every call has: Request-URI, From, To, and each side's asserted identity and contact address, with one
+/// missing. They are made room for at once, and moved into the record of the call as they are.
+const USUAL_PARTIES: usize = 6;
 
 /// Most media streams of one call. Music on hold, early media of each branch and video make ten; a stream for each
 /// forged SSRC would make as many as there are packets.
@@ -122,7 +127,7 @@ pub(crate) struct Call {
     pub(crate) start: Time,
     pub(crate) end: Option<Time>,
     /// Distinct identities in order of appearance; only ever grows (bounded), so that the matcher looks at each once.
-    pub(crate) parties: SmallVec<[Party; 6]>,
+    pub(crate) parties: Vec<Party>,
     /// Signalling addresses of the first INVITE.
     pub(crate) src: Endpoint,
     pub(crate) dst: Endpoint,
@@ -203,7 +208,7 @@ impl Call {
             },
             start,
             end: None,
-            parties: SmallVec::new(),
+            parties: Vec::with_capacity(USUAL_PARTIES),
             src,
             dst,
             streams: Vec::new(),
@@ -316,12 +321,22 @@ impl Call {
     fn add_party(
         &mut self,
         role: Role,
-        uri: &str,
+        uri: &[u8],
         in_dialog: bool,
         side: Option<Side>,
     ) -> Result<usize, TooMany> {
-        let same = |p: &Party| (in_dialog || p.role == role) && *p.uri.0 == *uri;
-        if let Some(known) = self.parties.iter().position(same) {
+        let known = |uri: &[u8]| {
+            let same = |p: &Party| (in_dialog || p.role == role) && p.uri.0.as_bytes() == uri;
+            self.parties.iter().position(same)
+        };
+        // Only what looks new is read as text: an identity that the call has is known by its octets.
+        if let Some(known) = known(uri) {
+            return Ok(known);
+        }
+        let uri = sip::text(uri);
+        if let Cow::Owned(uri) = &uri
+            && let Some(known) = known(uri.as_bytes())
+        {
             return Ok(known);
         }
         if self.parties.len() == MAX_PARTIES {
@@ -338,9 +353,9 @@ impl Call {
         self.parties.clear();
         self.ways.sides.clear();
         (self.ways.asserted, self.checked) = ([None; 2], 0);
-        let dropped = parties
-            .into_iter()
-            .filter(|(side, uri)| self.add_party(Role::Participant, uri, false, Some(*side)).is_err());
+        let dropped = parties.into_iter().filter(|(side, uri)| {
+            self.add_party(Role::Participant, uri.as_bytes(), false, Some(*side)).is_err()
+        });
         let dropped = dropped.count() as u64;
         if dropped > 0 {
             out.count(Counter::IdentitiesDropped, dropped);
@@ -368,6 +383,11 @@ impl Call {
     /// Side that an identity stands for; `None` for those who aren't in the call, such as who diverted it.
     pub(crate) fn side_of(&self, party: usize) -> Option<Side> {
         self.ways.sides.get(party).copied().flatten()
+    }
+
+    /// Whether the network has said what a side is.
+    pub(crate) fn is_asserted(&self, side: Side) -> bool {
+        self.ways.asserted.get(side as usize).is_some_and(Option::is_some)
     }
 
     /// What the network last said that a side is.
@@ -538,7 +558,9 @@ impl Calls {
         if let Some(recording) = &call.recording {
             course::of_recorded(&mut found, recording, &self.hasher);
         }
-        found.keys.extend(description.origin.map(|value| Key { rule: LinkRule::Origin, value }));
+        if let Some(value) = description.origin {
+            found.keys.push(Key { rule: LinkRule::Origin, value });
+        }
         self.link(at, found, &description.sharing, out);
         if let Some(side) = turned {
             self.tell_legs_of_refer(at, side);
@@ -563,15 +585,18 @@ impl Calls {
             return;
         }
         let mut dropped = 0;
-        let mut others: SmallVec<[(CallRef, LinkRule); 4]> = SmallVec::new();
+        let mut others = Others::new();
         if let Some(call) = self.table.get_mut(at) {
             for key in found.keys {
-                let sharing = self.legs.join(at, call.start, &mut call.ways.keys, key, &mut dropped);
-                others.extend(sharing.into_iter().map(|other| (other, key.rule)));
+                self.legs.join(at, call.start, &mut call.ways.keys, key, &mut dropped, &mut others);
             }
         }
-        others.extend(found.named.iter().filter_map(|id| Some((self.table.find(id)?, LinkRule::Named))));
-        others.extend(sharing.iter().map(|other| (*other, LinkRule::Media)));
+        for other in found.named.iter().filter_map(|id| self.table.find(id)) {
+            others.push((other, LinkRule::Named));
+        }
+        for other in sharing {
+            others.push((*other, LinkRule::Media));
+        }
         for (other, rule) in others.into_iter().filter(|(other, _)| *other != at) {
             dropped += u64::from(!self.link_one(at, other, rule) || !self.link_one(other, at, rule));
         }
@@ -582,6 +607,11 @@ impl Calls {
 
     /// Notes in one call that another is its leg. A stronger rule replaces a weaker one. False when it didn't fit.
     fn link_one(&mut self, at: CallRef, other: CallRef, rule: LinkRule) -> bool {
+        // Each message with the same values says it again; what stands here stands in `course.links` by as strong a rule.
+        let is_told = |call: &Call| call.ways.linked.iter().any(|(leg, by)| *leg == other && *by <= rule);
+        if self.table.get(at).is_some_and(is_told) {
+            return true;
+        }
         let Some(name) = self.table.get(other).map(|o| o.call_id.clone()) else { return true };
         let Some(call) = self.table.get_mut(at) else { return true };
         // A Call-ID used again links a call to one of its own name, which tells nobody anything.
@@ -780,18 +810,22 @@ impl Calls {
     }
 
     fn close(&mut self, at: CallRef, otherwise: EndReason, now: Time, out: &mut impl Observer) {
-        let Some(mut call) = self.table.remove(at) else { return };
-        call.ways.limits.contested |= self.media.contested(at, &call.described);
+        let Some(gone) = self.table.remove(at) else { return };
+        let Some(call) = self.table.gone(&gone) else { return };
+        let linked = std::mem::take(&mut call.ways.linked);
         self.legs.release(at, &call.ways.keys);
-        for (leg, _) in &call.ways.linked {
-            if let Some(other) = self.table.get_mut(*leg) {
+        call.ways.limits.contested |= self.media.release(at, &call.described);
+        call.conclude(otherwise);
+        for (leg, _) in linked {
+            if let Some(other) = self.table.get_mut(leg) {
                 other.followed.iter_mut().filter(|f| f.leg == at).for_each(|f| f.up = false);
                 other.ways.linked.retain(|(l, _)| *l != at);
             }
         }
-        self.media.release(at, &call.described);
-        call.conclude(otherwise);
-        out.call_closed(&mut call, now);
+        if let Some(call) = self.table.gone(&gone) {
+            out.call_closed(call, now);
+        }
+        self.table.bury(&gone);
     }
 }
 

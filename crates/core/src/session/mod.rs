@@ -319,12 +319,13 @@ impl Shared {
         if !sip::begins_like_sip(seen.payload) {
             return false;
         }
-        match sip::Message::parse(seen.payload) {
+        // Matched in place, as a message is large to move.
+        match &sip::Message::parse(seen.payload) {
             // Octets behind the message's own end are nobody's that we know, so they don't go into evidence with it.
             Some(message) if message.octets.len() < seen.payload.len() => {
-                self.message(&message, &Seen { packet: None, payload: message.octets, ..*seen }, out);
+                self.message(message, &Seen { packet: None, payload: message.octets, ..*seen }, out);
             }
-            Some(message) => self.message(&message, seen, out),
+            Some(message) => self.message(message, seen, out),
             None if sip::looks_like_sip(seen.payload) => out.count(Counter::SipMalformed, 1),
             None => return false,
         }

@@ -13,11 +13,10 @@ pub(super) fn tag(value: &[u8]) -> &[u8] {
         [b'<', .., b'>'] if memchr(b'>', value) == Some(value.len() - 1) => return b"",
         _ => {}
     }
-    if let Some(at) = memrchr(b';', value)
-        && let (before, [b';', b't', b'a', b'g', b'=', found @ ..]) = value.split_at(at)
-        && before.last() == Some(&b'>')
-        && found.iter().copied().all(super::is_token)
-    {
+    // No token holds what stands before the tag.
+    let token = value.iter().rev().take_while(|b| super::is_token(**b)).count();
+    let (before, found) = value.split_at(value.len() - token);
+    if before.ends_with(b">;tag=") {
         return found;
     }
     let parameters = split(value).1;
@@ -33,7 +32,9 @@ pub(super) fn tag(value: &[u8]) -> &[u8] {
 pub(super) fn each<'a>(value: &'a [u8], mut emit: impl FnMut(&'a [u8])) {
     let mut rest = value;
     while !rest.is_empty() {
-        let (one, after) = rest.split_at(end_of_value(rest));
+        // Mostly there is one value alone.
+        let end = if memchr(b',', rest).is_none() { rest.len() } else { end_of_value(rest) };
+        let (one, after) = rest.split_at(end);
         let uri = addr_spec(one);
         if !uri.is_empty() {
             emit(uri);
@@ -103,6 +104,9 @@ fn split(value: &[u8]) -> (&[u8], &[u8]) {
 
 /// Cuts what History-Info hides behind `?` (RFC 7044): it says why, not who. A `?` may stand in a user part.
 fn without_headers(uri: &[u8]) -> &[u8] {
+    if memchr(b'?', uri).is_none() {
+        return uri;
+    }
     let host = memrchr(b'@', uri).unwrap_or(0);
     match memchr(b'?', uri.get(host..).unwrap_or_default()) {
         Some(at) => uri.get(..host + at).unwrap_or(uri),
@@ -147,6 +151,9 @@ fn parameter_value(found: &[u8]) -> &[u8] {
 /// card number or a code: content, that no fact about the call may hold.
 pub(super) fn without_post_dial(uri: &[u8]) -> Cow<'_, [u8]> {
     const POST_DIAL: &[u8] = b";postd=";
+    if memchr(b';', uri).is_none() {
+        return Cow::Borrowed(uri);
+    }
     let mut out: Option<Vec<u8>> = None;
     let mut rest = uri;
     let is_there = |uri: &[u8], at: usize| {
@@ -163,6 +170,35 @@ pub(super) fn without_post_dial(uri: &[u8]) -> Cow<'_, [u8]> {
         Some(mut out) => {
             out.extend(rest);
             Cow::Owned(out)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The spelling of nearly all is read as any other is.
+        #[test]
+        fn a_tag_is_the_parameter_of_that_name(
+            value in "(\"[a<>; ]{0,3}\" ?)?<sip:[a-c;=@]{0,6}>(;tag=[a-c.]{0,4}|;[a-c]=[a-c]{0,2}|;tag=\"[a-c]\"){0,3}",
+        ) {
+            let value = value.as_bytes();
+            prop_assert_eq!(tag(value), parameter(split(value).1, b"tag"));
+        }
+
+        #[test]
+        fn one_value_alone_is_read_as_one_of_many(value in "(\"[a<>,; ]{0,3}\" ?)?<?[a-c?@]{0,8}>?(;[a-c]=[a-c]{0,2})?") {
+            let (mut alone, mut first) = (Vec::new(), Vec::new());
+            each(value.as_bytes(), |uri| alone.push(uri));
+            let joined = format!("{value},");
+            each(joined.as_bytes(), |uri| first.push(uri));
+            if end_of_value(joined.as_bytes()) == value.len() {
+                prop_assert_eq!(alone, first);
+            }
         }
     }
 }

@@ -27,13 +27,16 @@ pub(super) fn parts<'a>(body: Leaf<'a>, emit: &mut dyn FnMut(Leaf<'a>)) {
     walk(body, MAX_DEPTH, &mut left, emit);
 }
 
+/// Whether a body of this type may hold others.
+#[inline]
+pub(super) fn is_multipart(content_type: &[u8]) -> bool {
+    content_type.get(..10).is_some_and(|t| t.eq_ignore_ascii_case(b"multipart/"))
+}
+
 fn walk<'a>(leaf: Leaf<'a>, depth: u8, left: &mut u8, emit: &mut dyn FnMut(Leaf<'a>)) {
     let Leaf { content_type, octets: body, .. } = leaf;
-    let boundary = if content_type.get(..10).is_some_and(|t| t.eq_ignore_ascii_case(b"multipart/")) {
-        address::parameter(content_type, b"boundary")
-    } else {
-        b""
-    };
+    let boundary =
+        if is_multipart(content_type) { address::parameter(content_type, b"boundary") } else { b"" };
     if boundary.is_empty() {
         if *left > 0 {
             *left -= 1;

@@ -18,7 +18,7 @@ pub(crate) const MAX_MESSAGE: usize = MAX_HEADERS + MAX_BODY;
 pub(crate) fn length(octets: &[u8]) -> Option<usize> {
     let (_, rest) = start_line(octets)?;
     let mut length = None;
-    let body = headers(rest, |header, value| {
+    let body = headers(rest, |header, value, _| {
         if header == Header::ContentLength {
             length = length.or(Some(number(value)));
         }
@@ -35,7 +35,7 @@ pub(crate) fn frame(octets: &[u8]) -> Framing {
     }
     let Some((_, rest)) = start_line(octets) else { return resynchronise(octets) };
     let mut length: Option<Option<u32>> = None;
-    let Some(body) = headers(rest, |header, value| {
+    let Some(body) = headers(rest, |header, value, _| {
         if header == Header::ContentLength {
             length = length.or(Some(number(value)));
         }

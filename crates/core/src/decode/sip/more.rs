@@ -83,10 +83,9 @@ impl Name {
 impl<'a> Message<'a> {
     /// Gives each header of those in [`Name`], in order. `custom` is one that the site names.
     pub(crate) fn more(&self, custom: Option<&[u8]>, mut emit: impl FnMut(Name, &'a [u8])) {
-        let message = super::skip_line_ends(self.octets);
-        let Some(end) = memchr(b'\n', message) else { return };
+        let lines = if custom.is_none() { self.telling_lines } else { self.lines() };
         let mut left = MAX_HEADERS;
-        super::header_lines(message.get(end + 1..).unwrap_or_default(), |line| {
+        super::header_lines(lines, |line, _| {
             if left > 0
                 && let Some(colon) = memchr(b':', line)
                 && let Some(name) = Name::of(trim_end(line.get(..colon).unwrap_or_default()), custom)
@@ -95,6 +94,12 @@ impl<'a> Message<'a> {
                 left -= 1;
             }
         });
+    }
+
+    /// All header lines.
+    fn lines(&self) -> &'a [u8] {
+        let message = super::skip_line_ends(self.octets);
+        memchr(b'\n', message).and_then(|end| message.get(end + 1..)).unwrap_or_default()
     }
 }
 
@@ -312,6 +317,28 @@ mod tests {
             values(&octets, |v| { let _ = (uri(v), parameter(v, b"a"), head(v)); });
             let _ = (embedded(&octets, b"a"), unescape(&octets), credentials(&octets));
             let _ = (session_id(&octets), seconds(&octets), reason(&octets));
+        }
+
+        /// The lines before the first telling one hold nothing that is read here.
+        #[test]
+        fn begins_where_the_first_of_them_stands(
+            lines in prop::collection::vec(
+                ("(?i:r|b|y|x|i|m|d|t|via|to|contact|min-se|allow|join|reason|replaces|refer-to|identity|diversion|\
+                  history-info|session-id|session-expires|authorization|privacy|p-served-user) ?", "[ -~]{0,9}"),
+                0..12,
+            ),
+            response: bool,
+        ) {
+            let start = if response { "SIP/2.0 200 OK" } else { "BYE sip:b@h SIP/2.0" };
+            let lines = lines.iter().fold(String::new(), |all, (name, value)| all + &format!("\r\n{name}: {value}"));
+            let raw = format!("{start}\r\nCall-ID: 1{lines}\r\n\r\n");
+            let message = Message::parse(raw.as_bytes()).expect("a message");
+            let read = |custom| {
+                let mut found = Vec::new();
+                message.more(custom, |name, value| found.push((name, value)));
+                found
+            };
+            prop_assert_eq!(read(None), read(Some(b"X-Nowhere")));
         }
 
         #[test]

@@ -298,7 +298,9 @@ impl Called {
         }
         self.told = true;
         let text = isup::text(self.nature, self.digits.clone());
-        u64::from(call.add_party(Role::CalledParty, &text, false, Role::CalledParty.isup_side()).is_err())
+        u64::from(
+            call.add_party(Role::CalledParty, text.as_bytes(), false, Role::CalledParty.isup_side()).is_err(),
+        )
     }
 }
 
@@ -317,7 +319,7 @@ fn count_dropped(dropped: u64, out: &mut impl Observer) {
 /// Keeps the numbers of a message but the called one.
 fn parties(call: &mut Call, message: &Message<'_>) -> u64 {
     let add = |(role, number): (Role, isup::Number<'_>)| {
-        call.add_party(role, &number.text(), false, role.isup_side())
+        call.add_party(role, number.text().as_bytes(), false, role.isup_side())
     };
     message.numbers().map(add).filter(|added| matches!(added, Err(TooMany))).count() as u64
 }

@@ -213,7 +213,7 @@ fn identity(call: &mut Call, role: Role, uri: &[u8], how: &Reading<'_>) {
         Role::PCalledPartyId => how.side.other(),
         _ => how.side,
     };
-    if call.add_party(role, &sip::text(uri), !how.initial, Some(side)).is_err() {
+    if call.add_party(role, uri, !how.initial, Some(side)).is_err() {
         call.ways.limits.identities_dropped += 1;
     }
 }

@@ -59,6 +59,12 @@ impl Holding {
         }
     }
 
+    /// Whether nothing waits to be settled, as with most messages.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.said.is_empty() && self.offers.iter().all(Option::is_none)
+    }
+
     /// What a message settles: a response settles the offer of the other side.
     pub(super) fn settle(&mut self, message: &sip::Message<'_>, side: Side) -> Settled {
         let mut out = Settled { said: std::mem::take(&mut self.said), restore: None };

@@ -31,12 +31,15 @@ pub(super) struct Legs {
     calls: HashMap<Key, SmallVec<[(CallRef, Time); 1]>>,
 }
 
+/// Calls that another shares something with, and by what rule.
+pub(super) type Others = SmallVec<[(CallRef, LinkRule); 4]>;
+
 /// The values of one call.
 pub(super) type Keys = SmallVec<[Key; 4]>;
 
 impl Legs {
-    /// Notes that a call has a value. Gives the other calls that have it; none when that was known already, or didn't
-    /// fit, which `dropped` counts.
+    /// Notes that a call has a value. Adds the other calls that have it to `others`; none when that was known already, or
+    /// didn't fit, which `dropped` counts.
     pub(super) fn join(
         &mut self,
         at: CallRef,
@@ -44,13 +47,14 @@ impl Legs {
         own: &mut Keys,
         key: Key,
         dropped: &mut u64,
-    ) -> SmallVec<[CallRef; MAX_SHARING]> {
+        others: &mut Others,
+    ) {
         if own.contains(&key) {
-            return SmallVec::new();
+            return;
         }
         if own.len() == MAX_KEYS {
             *dropped += 1;
-            return SmallVec::new();
+            return;
         }
         own.push(key);
         let sharing = self.calls.entry(key).or_default();
@@ -58,13 +62,14 @@ impl Legs {
             let apart = start.0.abs_diff(other.1.0);
             key.rule != LinkRule::NumberAndTime || apart <= NUMBER_SECONDS.unsigned_abs() * 1_000_000_000
         };
-        let others = sharing.iter().filter(near).map(|(call, _)| *call).collect();
+        for (call, _) in sharing.iter().filter(near) {
+            others.push((*call, key.rule));
+        }
         if sharing.len() == MAX_SHARING {
             sharing.remove(0);
             *dropped += 1;
         }
         sharing.push((at, start));
-        others
     }
 
     /// The call leaves.

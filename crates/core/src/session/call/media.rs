@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use smallvec::SmallVec;
 
 use super::stream::{Codec as StreamCodec, Stream};
@@ -87,6 +88,22 @@ pub(super) struct Binding {
     pub(super) contested: bool,
     /// A task selects the call.
     selected: bool,
+}
+
+impl Binding {
+    /// That of an address which the call announces for the first time.
+    fn new(call: CallRef, section: u8, rtcp_only: bool, selected: bool) -> Self {
+        Self {
+            call,
+            section,
+            rtcp_only,
+            flowing: false,
+            over: false,
+            shared: false,
+            contested: false,
+            selected,
+        }
+    }
 }
 
 /// What the session descriptions of one call have said so far.
@@ -173,6 +190,9 @@ impl Described {
 fn format_of(media: &sdp::Media<'_>, map: &sdp::RtpMap<'_>) -> Format {
     let text = media.fmtp.iter().find(|(pt, _)| *pt == map.payload_type).map_or(&b""[..], |(_, text)| text);
     let mut format = Format { channels: map.channels, ..Format::default() };
+    if text.is_empty() {
+        return format;
+    }
     if map.encoding.eq_ignore_ascii_case(b"red") {
         // RFC 2198, 5: `121 0/5`, the primary first.
         let first = text.split(|b| *b == b'/').next().and_then(|t| std::str::from_utf8(t).ok());
@@ -241,11 +261,65 @@ pub(super) fn is_digits(
 pub(super) struct Media {
     bindings: HashMap<Address, Binding>,
     /// The other calls that announce an address, newest last. Anybody can name anybody's address in an INVITE, so the
-    /// newest description doesn't win by itself: see [`Self::resolve`].
+    /// newest description doesn't win by itself: see [`Self::resolve`]. None are empty, and a binding that has some is
+    /// `shared`: nothing is looked up here for the others.
     rivals: HashMap<Address, SmallVec<[Binding; 1]>>,
-    names: HashMap<Box<str>, Arc<str>>,
+    names: Names,
     /// Some call has had fax: only then is a datagram that isn't RTP looked up.
     pub(super) any_fax: bool,
+}
+
+/// Encoding names, each kept once.
+#[derive(Default)]
+struct Names(HashMap<Box<str>, Arc<str>>);
+
+impl Names {
+    /// The payload types of a media description.
+    fn codecs(&mut self, media: &sdp::Media<'_>) -> SmallVec<[Codec; 4]> {
+        let mut codecs = SmallVec::new();
+        for map in &media.rtpmap {
+            let (encoding, format) = (self.encoding(map.encoding), format_of(media, map));
+            codecs.push(Codec { payload_type: map.payload_type, encoding, clock: map.clock, format });
+        }
+        codecs
+    }
+
+    /// Encoding names are compared without case (RFC 4855, 3), but most are written as they are registered.
+    fn encoding(&mut self, name: &[u8]) -> Encoding {
+        match name {
+            b"PCMU" => Encoding::Pcmu,
+            b"PCMA" => Encoding::Pcma,
+            b"CN" => Encoding::ComfortNoise,
+            b"telephone-event" => Encoding::TelephoneEvent,
+            _ => self.any_case(name),
+        }
+    }
+
+    fn any_case(&mut self, name: &[u8]) -> Encoding {
+        let mut upper = [0; MAX_NAME];
+        let Some(upper) = upper.get_mut(..name.len()) else { return Encoding::Unknown };
+        upper.copy_from_slice(name);
+        upper.make_ascii_uppercase();
+        match &*upper {
+            b"" => Encoding::Unknown,
+            b"PCMU" => Encoding::Pcmu,
+            b"PCMA" => Encoding::Pcma,
+            b"CN" => Encoding::ComfortNoise,
+            b"TELEPHONE-EVENT" => Encoding::TelephoneEvent,
+            other => std::str::from_utf8(other).map_or(Encoding::Unknown, |name| self.other(name)),
+        }
+    }
+
+    fn other(&mut self, name: &str) -> Encoding {
+        if let Some(shared) = self.0.get(name) {
+            return Encoding::Other(shared.clone());
+        }
+        let shared: Arc<str> = name.into();
+        if self.0.len() < MAX_NAMES {
+            self.0.insert(name.into(), shared.clone());
+        }
+        Encoding::Other(shared)
+    }
 }
 
 impl Media {
@@ -295,7 +369,9 @@ impl Media {
 
     /// Every binding of an address.
     fn claims(&self, at: Address) -> impl Iterator<Item = &Binding> {
-        self.bindings.get(&at).into_iter().chain(self.rivals.get(&at).into_iter().flatten())
+        let held = self.bindings.get(&at);
+        let rivals = held.filter(|b| b.shared).and_then(|_| self.rivals.get(&at));
+        held.into_iter().chain(rivals.into_iter().flatten())
     }
 
     /// Lets a rival have the address; who had it becomes a rival.
@@ -323,7 +399,8 @@ impl Media {
         known.addresses.iter().all(|at| self.claims(*at).any(|b| b.call == call))
     }
 
-    /// Whether another live call has announced an address of this one.
+    /// Whether another live call has announced an address of this one, as [`Self::release`] says in the end.
+    #[cfg(test)]
     pub(super) fn contested(&self, call: CallRef, known: &Described) -> bool {
         known.addresses.iter().any(|at| self.claims(*at).any(|b| b.call == call && b.contested))
     }
@@ -356,6 +433,9 @@ impl Media {
             let Some(held) = self.bindings.get_mut(at) else { continue };
             if held.call == call {
                 held.over = over;
+                if !held.shared {
+                    continue;
+                }
                 let heir = self.rivals.get(at).and_then(|r| r.iter().rev().find(|b| !b.over)).copied();
                 if let Some(heir) = heir.filter(|_| over) {
                     self.promote(*at, heir);
@@ -401,8 +481,10 @@ impl Media {
             let same =
                 |m: &&sdp::Media<'_>| m.is_rtp() && (m.connection, m.port) == (media.connection, media.port);
             let bundled = session.media.iter().take(n).any(|m| same(&m));
-            let section = self.section(call, known, (side, branch), rtp, (media, bundled), &mut done);
-            self.bind(call, known, rtp, section, false, &mut done);
+            let fax = media.is_fax();
+            self.any_fax |= fax;
+            let section = Section { side, fax, branch, codecs: self.names.codecs(media) };
+            let section = self.announce(call, known, rtp, (section, bundled), &mut done);
             if let Some((port, ip_of_rtcp)) = media.rtcp.filter(|_| !media.rtcp_mux) {
                 let rtcp = Endpoint { ip: ip_of_rtcp.unwrap_or(ip), port };
                 if rtcp != rtp && (rtcp.ip != ip || rtcp.port.checked_sub(1) != Some(rtp.port)) {
@@ -422,27 +504,43 @@ impl Media {
         done
     }
 
-    /// The section for an address: the one it has, or a new one; with the payload types of `media` put in.
+    /// Binds an address that media go to, and keeps what is said of it. Says where that is kept.
+    fn announce(
+        &mut self,
+        call: CallRef,
+        known: &mut Described,
+        rtp: Endpoint,
+        (section, bundled): (Section, bool),
+        done: &mut Outcome,
+    ) -> u8 {
+        let address = Address::from(rtp);
+        // Nearly every address is new: one look-up says so and takes it.
+        if known.sections.len() < MAX_SECTIONS
+            && let Entry::Vacant(free) = self.bindings.entry(address)
+        {
+            let n = known.sections.len() as u8;
+            known.sections.push(section);
+            free.insert(Binding::new(call, n, false, known.selected));
+            self.remember(call, known, address, done);
+            return n;
+        }
+        let n = self.section(call, known, address, (section, bundled), done);
+        self.bind(call, known, rtp, n, false, done);
+        n
+    }
+
+    /// Puts a section where the address has one already, or makes it a place.
     fn section(
         &mut self,
         call: CallRef,
         known: &mut Described,
-        (side, branch): (Side, Option<u8>),
-        rtp: Endpoint,
-        (media, bundled): (&sdp::Media<'_>, bool),
+        rtp: Address,
+        (section, bundled): (Section, bool),
         done: &mut Outcome,
     ) -> u8 {
-        let bound = self.claims(Address::from(rtp)).find(|b| b.call == call).map(|b| b.section);
-        let bound = bound.filter(|n| known.sections.get(usize::from(*n)).is_some_and(|s| s.side == side));
-        let mut codecs = SmallVec::new();
-        for map in &media.rtpmap {
-            let encoding = self.encoding(map.encoding);
-            let format = format_of(media, map);
-            codecs.push(Codec { payload_type: map.payload_type, encoding, clock: map.clock, format });
-        }
-        let fax = media.is_fax();
-        self.any_fax |= fax;
-        let section = Section { side, fax, branch, codecs };
+        let bound = self.claims(rtp).find(|b| b.call == call).map(|b| b.section);
+        let same_side = |s: &Section| s.side == section.side;
+        let bound = bound.filter(|n| known.sections.get(usize::from(*n)).is_some_and(same_side));
         if let Some(n) = bound
             && let Some(place) = known.sections.get_mut(usize::from(n))
         {
@@ -484,16 +582,7 @@ impl Media {
         done: &mut Outcome,
     ) {
         let address = Address::from(at);
-        let new = Binding {
-            call,
-            section,
-            rtcp_only,
-            flowing: false,
-            over: false,
-            shared: false,
-            contested: false,
-            selected: known.selected,
-        };
+        let new = Binding::new(call, section, rtcp_only, known.selected);
         // What is known of an address outlives the description of it.
         let renewed = |old: &Binding| Binding {
             flowing: old.flowing,
@@ -534,6 +623,11 @@ impl Media {
                 done.sharing.extend(others.map(|b| b.call));
             }
         }
+        self.remember(call, known, address, done);
+    }
+
+    /// Keeps an address that is new to the call.
+    fn remember(&mut self, call: CallRef, known: &mut Described, address: Address, done: &mut Outcome) {
         done.changed = true;
         if known.addresses.len() == MAX_ADDRESSES {
             let oldest = known.addresses.remove(0);
@@ -543,21 +637,30 @@ impl Media {
         known.addresses.push(address);
     }
 
-    /// The call leaves: what is still its own goes with it.
-    pub(super) fn release(&mut self, call: CallRef, known: &Described) {
+    /// The call leaves: what is still its own goes with it. Says whether another live call has announced an address of
+    /// this one.
+    pub(super) fn release(&mut self, call: CallRef, known: &Described) -> bool {
+        let mut contested = false;
         for address in &known.addresses {
-            self.forget(call, *address);
+            contested |= self.forget(call, *address);
         }
+        contested
     }
 
-    fn forget(&mut self, call: CallRef, address: Address) {
+    /// An address goes from a call. Says whether it was contested.
+    fn forget(&mut self, call: CallRef, address: Address) -> bool {
+        let Entry::Occupied(held) = self.bindings.entry(address) else { return false };
+        if held.get().shared {
+            return self.forget_shared(call, address);
+        }
+        // Nearly every address has been of one call alone.
+        held.get().call == call && held.remove().contested
+    }
+
+    fn forget_shared(&mut self, call: CallRef, address: Address) -> bool {
+        let contested = self.claims(address).any(|b| b.call == call && b.contested);
         let own = self.bindings.get(&address).is_some_and(|b| b.call == call);
-        let Some(rivals) = self.rivals.get_mut(&address) else {
-            if own {
-                self.bindings.remove(&address);
-            }
-            return;
-        };
+        let Some(rivals) = self.rivals.get_mut(&address) else { return contested };
         rivals.retain(|b| b.call != call);
         let heir =
             if own { rivals.iter().rposition(|b| !b.over).or(rivals.len().checked_sub(1)) } else { None };
@@ -573,6 +676,7 @@ impl Media {
         } else if let Some(held) = self.bindings.get_mut(&address) {
             held.shared = shared;
         }
+        contested
     }
 
     /// Encoding and RTP clock of a packet. 8000 Hz when neither SDP nor RFC 3551 knows the payload type.
@@ -589,7 +693,7 @@ impl Media {
             Some((name, clock)) => {
                 // RFC 3551, 4.5.11: payload type 10 is the one with two channels.
                 let channels = if payload_type == 10 { 2 } else { 1 };
-                (self.encoding(name.as_bytes()), clock, Format { channels, ..Format::default() })
+                (self.names.encoding(name.as_bytes()), clock, Format { channels, ..Format::default() })
             }
             None => (Encoding::Unknown, 8000, Format::default()),
         }
@@ -610,36 +714,6 @@ impl Media {
             stream.format.primary.or_else(|| red::primary(packet.payload).map(|(pt, _)| pt))?;
         let (encoding, clock, format) = self.payload(known, binding, payload_type);
         Some(StreamCodec { payload_type, encoding, clock, format })
-    }
-
-    /// Encoding names are compared without case (RFC 4855, 3).
-    fn encoding(&mut self, name: &[u8]) -> Encoding {
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        if is("PCMU") {
-            return Encoding::Pcmu;
-        }
-        if is("PCMA") {
-            return Encoding::Pcma;
-        }
-        if is("CN") {
-            return Encoding::ComfortNoise;
-        }
-        if is("telephone-event") {
-            return Encoding::TelephoneEvent;
-        }
-        let Some(name) = std::str::from_utf8(name).ok().filter(|n| !n.is_empty() && n.len() <= MAX_NAME)
-        else {
-            return Encoding::Unknown;
-        };
-        let upper = name.to_ascii_uppercase();
-        if let Some(shared) = self.names.get(upper.as_str()) {
-            return Encoding::Other(shared.clone());
-        }
-        let shared: Arc<str> = upper.as_str().into();
-        if self.names.len() < MAX_NAMES {
-            self.names.insert(upper.into(), shared.clone());
-        }
-        Encoding::Other(shared)
     }
 
     /// How many addresses are bound.

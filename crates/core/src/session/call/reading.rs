@@ -79,7 +79,7 @@ pub(super) fn parties(call: &mut Call, message: &sip::Message<'_>, initial: bool
         return 0;
     }
     let mut dropped = u64::from(message.identities_dropped);
-    message.parties(&mut |role, uri| {
+    message.addresses(|role, uri| {
         let wanted = match role {
             // Within a dialog the Request-URI is the other side's contact address.
             Role::RequestUri => initial,
@@ -112,7 +112,7 @@ pub(super) fn parties(call: &mut Call, message: &sip::Message<'_>, initial: bool
 /// Keeps the numbers of the ISUP message in a SIP-I or SIP-T body (RFC 3204; Q.1912.5): what the switch behind the
 /// gateway said, which the SIP headers repeat in part. Says how many didn't fit.
 pub(super) fn isup(call: &mut Call, message: &sip::Message<'_>) -> u64 {
-    if !may_hold_isup(message.content_type) {
+    if message.body.is_empty() || !may_hold_isup(message.content_type) {
         return 0;
     }
     let mut dropped = 0;
@@ -126,7 +126,8 @@ pub(super) fn isup(call: &mut Call, message: &sip::Message<'_>) -> u64 {
         let Some(read) = isup::Message::parse(body, variant) else { return };
         let called = read.called.filter(|n| !n.is_empty()).map(|n| (Role::CalledParty, n));
         for (role, number) in called.into_iter().chain(read.numbers()) {
-            dropped += u64::from(call.add_party(role, &number.text(), false, role.isup_side()).is_err());
+            dropped +=
+                u64::from(call.add_party(role, number.text().as_bytes(), false, role.isup_side()).is_err());
         }
     });
     dropped
@@ -148,6 +149,11 @@ pub(super) struct Description {
     pub(super) sharing: SmallVec<[CallRef; 2]>,
 }
 
+fn may_be_sdp(content_type: &[u8]) -> bool {
+    const SDP: &[u8] = b"application/sdp";
+    content_type.is_empty() || content_type == SDP || sip::is_type(content_type, SDP)
+}
+
 /// Takes the session descriptions of a message in. Says whether they moved the media or changed the direction.
 pub(super) fn describe(
     media: &mut Media,
@@ -165,7 +171,7 @@ pub(super) fn describe(
     let (limits, inner, described) = (&mut call.ways.limits, &mut call.inner, &mut call.described);
     let protections = &mut call.protections;
     message.bodies(|content_type, body| {
-        if !(content_type.is_empty() || sip::is_type(content_type, b"application/sdp")) {
+        if !may_be_sdp(content_type) {
             return;
         }
         let hash = hasher.hash_one(body);
@@ -184,7 +190,9 @@ pub(super) fn describe(
             done.origin.get_or_insert(hasher.hash_one((session.origin, session.origin_address)));
         }
         done.moved |= outcome.changed;
-        done.sharing.extend(outcome.sharing);
+        if !outcome.sharing.is_empty() {
+            done.sharing.extend(outcome.sharing);
+        }
         let dropped = outcome.dropped + u64::from(session.dropped);
         limits.addresses_dropped += dropped;
         out.count(Counter::MediaContested, outcome.contested);
@@ -216,8 +224,13 @@ pub(super) fn describe(
 /// The branch that a message of the called side belongs to.
 fn branch_of(call: &Call, message: &sip::Message<'_>) -> Option<u8> {
     let tag = if message.status().is_some() { message.to_tag } else { message.from_tag };
-    let tag = sip::text(tag);
-    call.ways.branches.iter().position(|b| *b.tag.0 == *tag).and_then(|n| u8::try_from(n).ok())
+    call.ways.branches.iter().position(|b| is_text_of(&b.tag.0, tag)).and_then(|n| u8::try_from(n).ok())
+}
+
+/// Whether `text` is what [`sip::text`] makes of these octets.
+fn is_text_of(text: &str, octets: &[u8]) -> bool {
+    // Octets that are a text's own are valid UTF-8, and stay as they are.
+    text.as_bytes() == octets || !octets.is_ascii() && *text == *sip::text(octets)
 }
 
 /// Most branches told of a call: as many as are followed.
@@ -256,8 +269,7 @@ pub(super) fn branch(call: &mut Call, message: &sip::Message<'_>, ts: Time) {
         }
         (Start::Request { .. }, Method::Bye) => {
             for tag in [message.to_tag, message.from_tag] {
-                let tag = sip::text(tag);
-                for branch in call.ways.branches.iter_mut().filter(|b| *b.tag.0 == *tag) {
+                for branch in call.ways.branches.iter_mut().filter(|b| is_text_of(&b.tag.0, tag)) {
                     branch.end.get_or_insert(ts);
                 }
             }
@@ -287,6 +299,9 @@ pub(super) fn refer(call: &mut Call, message: &sip::Message<'_>, side: Side) -> 
 
 /// Takes up, or takes back, a hold that was offered.
 pub(super) fn settle(call: &mut Call, message: &sip::Message<'_>, side: Side, ts: Time) {
+    if call.ways.holding.is_idle() {
+        return;
+    }
     let settled = call.ways.holding.settle(message, side);
     if let Some((side, before)) = settled.restore {
         call.described.restore(side, before);

@@ -23,6 +23,9 @@ pub(super) struct CallRef {
     generation: u32,
 }
 
+/// A call that the table has let go.
+pub(super) struct Gone(CallRef);
+
 /// How many lists there are.
 const LISTS: usize = 4;
 
@@ -175,18 +178,32 @@ impl Table {
         CallRef { index, generation }
     }
 
-    /// Takes a call out.
-    pub(super) fn remove(&mut self, at: CallRef) -> Option<Call> {
+    /// Takes a call out: from now on it is known by [`Gone`] alone. It stays where it is, as it is long to move, until it
+    /// is buried, or another needs its place.
+    pub(super) fn remove(&mut self, at: CallRef) -> Option<Gone> {
         let slot = self.slots.get_mut(at.index).filter(|s| s.generation == at.generation)?;
-        let call = slot.call.take()?;
+        slot.call.as_ref()?;
         slot.generation = slot.generation.wrapping_add(1);
+        let gone = Gone(CallRef { generation: slot.generation, ..at });
         let hash = slot.hash;
         if let Ok(entry) = self.by_id.find_entry(hash, |index| *index == at.index) {
             entry.remove();
         }
         self.unlink(at.index);
         self.free.push(at.index);
-        Some(call)
+        Some(gone)
+    }
+
+    /// The call that was taken out.
+    pub(super) fn gone(&mut self, gone: &Gone) -> Option<&mut Call> {
+        self.get_mut(gone.0)
+    }
+
+    /// Forgets the call that was taken out.
+    pub(super) fn bury(&mut self, gone: &Gone) {
+        if let Some(slot) = self.slots.get_mut(gone.0.index).filter(|s| s.generation == gone.0.generation) {
+            slot.call = None;
+        }
     }
 
     /// Puts the call into the list that it belongs in by now.

@@ -16,8 +16,8 @@ class Run:
     def __init__(
         self, config: bytes, sources: list[str], product_dir: str, run_id: str, controllers: list[str]
     ) -> None:
-        """Opens the sources. `config` is the point configuration (JSON); `controllers` are the addresses that may send to
-        a recording server (`siprec:ADDRESS:PORT`)."""
+        """Opens the sources. `config` is the point configuration (JSON); `controllers` are the addresses that may
+        send to a recording server (`siprec:ADDRESS:PORT`)."""
 
     def admit(self, bundle: bytes, now_ns: int, first_cin: int, first_sequence: int, already: int) -> str:
         """Checks an admission bundle and begins its task; returns the LIID.

@@ -1,4 +1,4 @@
-"""A recording server (RFC 7866) on the real command line: SIPp plays the session border controller, ffmpeg its media."""
+"""A recording server (RFC 7866) on the real command line: SIPp plays the controller, ffmpeg its media."""
 
 import json
 import signal
@@ -94,7 +94,9 @@ Content-Disposition: recording-session
 """
 
 
-def controller(base: Path, name: str, caller: str, callee: str, seconds: float, *how: str) -> subprocess.Popen[bytes]:
+def controller(
+    base: Path, name: str, caller: str, callee: str, seconds: float, *how: str
+) -> subprocess.Popen[bytes]:
     """SIPp as a controller that records one call. It fails when an answer isn't the expected one."""
     tag = "[peer_tag_param]"
     scenario = base / f"{name}.xml"
@@ -107,15 +109,40 @@ def controller(base: Path, name: str, caller: str, callee: str, seconds: float, 
             milliseconds=int(seconds * 1000),
         )
     )
-    line = ["sipp", "-sf", str(scenario), "-m", "1", "-nostdin", "-i", "127.0.0.1", *how, "%s:%d" % SERVER]
+    line = [
+        "sipp",
+        "-sf",
+        str(scenario),
+        "-m",
+        "1",
+        "-nostdin",
+        "-i",
+        "127.0.0.1",
+        *how,
+        f"{SERVER[0]}:{SERVER[1]}",
+    ]
     return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=base)
 
 
 def tone(port: int, hertz: float, seconds: float) -> subprocess.Popen[bytes]:
     """ffmpeg sends a tone in A-law, as fast as it is spoken."""
     source = f"sine=frequency={hertz}:duration={seconds}:sample_rate=8000"
-    line = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-re", "-f", "lavfi", "-i", source, "-c:a", "pcm_alaw"]
-    return subprocess.Popen([*line, "-f", "rtp", f"rtp://127.0.0.1:{port}?pkt_size=172"], stdout=subprocess.DEVNULL)
+    line = [
+        "ffmpeg",
+        "-hide_banner",
+        "-loglevel",
+        "error",
+        "-re",
+        "-f",
+        "lavfi",
+        "-i",
+        source,
+        "-c:a",
+        "pcm_alaw",
+    ]
+    return subprocess.Popen(
+        [*line, "-f", "rtp", f"rtp://127.0.0.1:{port}?pkt_size=172"], stdout=subprocess.DEVNULL
+    )
 
 
 @dataclass
@@ -128,7 +155,16 @@ class Server:
 
 @contextmanager
 def server(lab: Lab) -> Iterator[Server]:
-    line = [sys.executable, "-m", "mandat", "run", "siprec:%s:%d" % SERVER, "--from", "127.0.0.1", "--json"]
+    line = [
+        sys.executable,
+        "-m",
+        "mandat",
+        "run",
+        f"siprec:{SERVER[0]}:{SERVER[1]}",
+        "--from",
+        "127.0.0.1",
+        "--json",
+    ]
     with subprocess.Popen(
         [*line, "--site", str(lab.root)],
         stdout=subprocess.PIPE,
@@ -223,7 +259,9 @@ def test_p22_what_the_server_cannot_do_is_refused_with_its_status(lab: Lab) -> N
         ordinary = ask(request("INVITE", sdp, offer + "m=audio 7000 RTP/AVP 8\r\n"))
         assert ordinary.startswith("SIP/2.0 421 ") and "Require: siprec\r\n" in ordinary
         assert ask(request("INVITE", siprec)).startswith("SIP/2.0 488 ")
-        assert ask(request("INVITE", siprec + sdp, offer + "m=audio 7000 RTP/SAVP 8\r\n")).startswith("SIP/2.0 488 ")
+        assert ask(request("INVITE", siprec + sdp, offer + "m=audio 7000 RTP/SAVP 8\r\n")).startswith(
+            "SIP/2.0 488 "
+        )
         assert ask(request("BYE")).startswith("SIP/2.0 481 ")
         assert ask(request("CANCEL")).startswith("SIP/2.0 481 ")
         assert ask(request("UPDATE", tag=";tag=x")).startswith("SIP/2.0 481 ")

@@ -52,7 +52,13 @@ Examples:
     help="A session border controller that may send to siprec:ADDRESS:PORT. May be repeated.",
 )
 @site_option
-def run(screen: Screen, site: "Site", sources: tuple[str, ...], keylogs: tuple[str, ...], controllers: tuple[str, ...]) -> int:
+def run(
+    screen: Screen,
+    site: "Site",
+    sources: tuple[str, ...],
+    keylogs: tuple[str, ...],
+    controllers: tuple[str, ...],
+) -> int:
     """Watch SOURCES and keep what the warrants in force select; everything else is dropped and counted.
 
     A source is a capture file (pcap, pcapng; plain, gzip, zstd) or - for standard input; several are merged by time.

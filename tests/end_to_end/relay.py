@@ -51,6 +51,7 @@ class Relay:
     """A running rtpengine."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self._to = ("127.0.0.1", port)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(2)

@@ -179,6 +179,8 @@ counters! {
     NotVisibleDot => "names.not_visible.dot",
     /// DNS over QUIC (RFC 9250): lookups not visible.
     NotVisibleDoq => "names.not_visible.doq",
+    /// SIP over TLS that no key log opens: its calls are not visible.
+    NotVisibleSips => "names.not_visible.sips",
     /// `WireGuard` tunnels.
     NotVisibleWireGuard => "names.not_visible.wireguard",
     /// `OpenVPN` tunnels.

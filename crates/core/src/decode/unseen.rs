@@ -12,6 +12,8 @@ pub(crate) enum Unseen {
     Dot,
     /// DNS over QUIC (RFC 9250).
     Doq,
+    /// SIP over TLS of which no secrets are logged (RFC 3261, 26.2.1).
+    Sips,
     WireGuard,
     OpenVpn,
     /// IKE and ESP in UDP (RFC 7296, RFC 3948).
@@ -24,6 +26,8 @@ pub(crate) enum Unseen {
 
 /// The port of DNS over TLS and over QUIC (RFC 7858, 3.1; RFC 9250, 4.1.1).
 pub(crate) const PRIVATE_DNS: u16 = 853;
+/// The port of SIP over TLS (RFC 3261, 19.1.2).
+pub(crate) const SIPS: u16 = 5061;
 
 const IKE: u16 = 500;
 const IKE_NAT: u16 = 4500;

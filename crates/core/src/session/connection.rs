@@ -17,7 +17,7 @@ use super::{Flow, NameVia, Observer, Shared, Visibility};
 use crate::counters::Counter;
 use crate::decode::ip::Ip;
 use crate::decode::transport::Tcp;
-use crate::decode::unseen::{PRIVATE_DNS, Unseen};
+use crate::decode::unseen::{PRIVATE_DNS, SIPS, Unseen};
 use crate::decode::{Framing, diameter, dns, hep, sip, smpp};
 use crate::packet::{Endpoint, Packet, Seen, Time, Transport};
 
@@ -319,6 +319,20 @@ impl Flow {
             self.visibility = Visibility::Visible;
         }
     }
+
+    /// A hello may have been whole: what it says of the flow besides its name.
+    fn greeted(&mut self, web: &mut WebStream) {
+        let Some(hello) = web.take_hello() else { return };
+        // Nothing but DNS over TLS may use its port (RFC 7858, 3.1), and SIP's is its own; a client need not offer
+        // `dot` or `sip/2`.
+        if hello.dot || self.server.port == PRIVATE_DNS {
+            self.visibility = Visibility::Hidden(Unseen::Dot);
+        } else if hello.sip || self.server.port == SIPS {
+            self.visibility = Visibility::Hidden(Unseen::Sips);
+        } else if matches!(self.visibility, Visibility::Hidden(Unseen::Other) | Visibility::NotAsked) {
+            self.visibility = Visibility::Hidden(Unseen::NoName);
+        }
+    }
 }
 
 /// Gives the octets of one direction to the reader of its protocol.
@@ -358,14 +372,7 @@ impl<O: Observer> Reader for Feed<'_, '_, O> {
                 flow.see(via);
                 out.name(flow, via, name, &seen);
             });
-            if let Some(hello) = web.take_hello() {
-                // Nothing but DNS over TLS may use the port (RFC 7858, 3.1); a client need not offer `dot`.
-                if hello.dot || flow.server.port == PRIVATE_DNS {
-                    flow.visibility = Visibility::Hidden(Unseen::Dot);
-                } else if flow.visibility == Visibility::Hidden(Unseen::Other) {
-                    flow.visibility = Visibility::Hidden(Unseen::NoName);
-                }
-            }
+            flow.greeted(web);
             let unreadable = u64::from(web.take_unreadable());
             self.out.count(Counter::NamesUnreadable, unreadable);
             self.out.count(Counter::Http2Lost, u64::from(web.take_lost()));
@@ -475,6 +482,10 @@ impl<O: Observer> Feed<'_, '_, O> {
         let start = octets.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(octets.len());
         let told = &octets[start..];
         if sip::looks_like_sip(told) {
+            // Telephone signalling after all, inside TLS that was opened.
+            if self.agreement.is_none() {
+                self.flow.visibility = Visibility::NotAsked;
+            }
             return Some(Protocol::Sip(SipStream::default()));
         }
         if octets.starts_with(TLS) && self.agreement.is_some() && !self.shared.keys.is_empty() {
@@ -524,8 +535,10 @@ impl<O: Observer> Feed<'_, '_, O> {
             // Nothing is consumed before the hello is whole, so that both readers see the same octets.
             web.data(octets, &mut |via, name| {
                 flow.named = true;
+                flow.see(via);
                 out.name(flow, via, name, &seen);
             });
+            flow.greeted(web);
             if !web.finished() && octets.len() < web::MAX_KEPT && TlsStream::may_be_hello(octets) {
                 return 0;
             }

@@ -195,6 +195,7 @@ impl Visibility {
                 Unseen::NoHello => Counter::NotVisibleNoHello,
                 Unseen::Dot => Counter::NotVisibleDot,
                 Unseen::Doq => Counter::NotVisibleDoq,
+                Unseen::Sips => Counter::NotVisibleSips,
                 Unseen::WireGuard => Counter::NotVisibleWireGuard,
                 Unseen::OpenVpn => Counter::NotVisibleOpenVpn,
                 Unseen::Ike => Counter::NotVisibleIke,

@@ -51,6 +51,8 @@ enum State {
 pub(crate) struct HelloFacts {
     /// It offers `dot` (RFC 7858; IANA, ALPN Protocol IDs).
     pub(crate) dot: bool,
+    /// It offers `sip/2` (IANA, ALPN Protocol IDs).
+    pub(crate) sip: bool,
 }
 
 /// One for the client-to-server direction of a TCP connection.
@@ -201,8 +203,8 @@ impl WebStream {
             Stream::NeedMore(_) | Stream::Foreign => self.not_ours(rest),
             Stream::Whole(handshake) => {
                 if let Step::Done(hello) = tls::client_hello(&handshake) {
-                    let dot = hello.protocols().any(|protocol| protocol == b"dot");
-                    self.hello = Some(HelloFacts { dot });
+                    let offers = |wanted: &[u8]| hello.protocols().any(|protocol| protocol == wanted);
+                    self.hello = Some(HelloFacts { dot: offers(b"dot"), sip: offers(b"sip/2") });
                     if let Some(name) = hello.name() {
                         emit(NameVia::tls(hello.ech), &name);
                     } else if hello.server_name.is_some() {

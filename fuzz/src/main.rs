@@ -33,6 +33,7 @@ const TARGETS: &[Target] = &[
     ("tcp", fuzz::tcp),
     ("sip", fuzz::sip),
     ("sip_frame", fuzz::sip_frame),
+    ("rs_metadata", fuzz::rs_metadata),
     ("sdp", fuzz::sdp),
     ("rtp", fuzz::rtp),
     ("tunnel", fuzz::tunnel),

@@ -13,8 +13,11 @@ class CoreError(Exception):
 class Run:
     """One run of the point over sources, in capture time, from first packet to last."""
 
-    def __init__(self, config: bytes, sources: list[str], product_dir: str, run_id: str) -> None:
-        """Opens the sources. `config` is the point configuration (JSON)."""
+    def __init__(
+        self, config: bytes, sources: list[str], product_dir: str, run_id: str, controllers: list[str]
+    ) -> None:
+        """Opens the sources. `config` is the point configuration (JSON); `controllers` are the addresses that may
+        send to a recording server (`siprec:ADDRESS:PORT`)."""
 
     def admit(self, bundle: bytes, now_ns: int, first_cin: int, first_sequence: int, already: int) -> str:
         """Checks an admission bundle and begins its task; returns the LIID.

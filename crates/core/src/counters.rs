@@ -77,6 +77,14 @@ counters! {
     MediaAddressesDropped => "drop.media_addresses",
     /// Links between legs that a call, or a value they share, had no room for.
     LinksDropped => "drop.links",
+    /// Recording sessions (RFC 7866) read: calls that carry a copy of another call's media.
+    RecordingSessions => "recording.sessions",
+    /// Recording metadata (RFC 7865) that could not be read, or not to the end.
+    RecordingMalformed => "recording.malformed",
+    /// Participants, streams and associations of recording metadata beyond a limit.
+    RecordingDropped => "drop.recording",
+    /// Packets of a recording session that belong to calls without the target, and messages that tell of those too.
+    RecordedOthers => "drop.recorded_others",
     /// Media addresses that two live calls announced at once: one of the two may be a forgery.
     MediaContested => "media.contested",
     /// RTP packets of streams that a call had no room for.

@@ -12,8 +12,8 @@ pub use state::{fragments, mail_session, point, sessions, tcp, web};
 
 use crate::decode::{
     Framing, dhcp, dhcpv6, diameter, dns, dtls, dtmf, gquic, gsm7, gtpv1c, gtpv2c, hep, hpack, http, http2,
-    ip, isup, link, mail, map, mime, mtp3, quic, radius, red, rtcp, rtp, sccp, sctp, sdes, sdp, sigtran, sip,
-    smpp, sms, srtp, tcap, tls, transport, tunnel, unseen, websocket,
+    ip, isup, label, link, mail, map, mime, mtp3, quic, radius, red, rs_metadata, rtcp, rtp, sccp, sctp,
+    sdes, sdp, sigtran, sip, smpp, sms, srtp, tcap, tls, transport, tunnel, unseen, websocket,
 };
 use crate::identifier::{Domain, DomainIndex, Identity, NumberingPlans, Target, email};
 use crate::keyword::{self, Keywords};
@@ -103,6 +103,19 @@ pub fn sip_frame(octets: &[u8]) {
 pub fn sdp(octets: &[u8]) {
     if let Some(session) = sdp::Session::parse(octets) {
         _ = black_box(session.media.iter().filter(|media| media.is_rtp()).count());
+    }
+}
+
+/// Recording metadata, and the labels of a session description.
+pub fn rs_metadata(octets: &[u8]) {
+    assert!(label::labels(octets).len() <= sdp::MAX_MEDIA);
+    let text = sip::text(octets);
+    if let Some(found) = rs_metadata::Metadata::parse(&text) {
+        assert!(found.sessions.len() <= rs_metadata::MAX_SESSIONS);
+        assert!(found.participants.len() <= rs_metadata::MAX_PARTICIPANTS);
+        assert!(found.streams.len() <= rs_metadata::MAX_STREAMS);
+        assert!(found.memberships.len().max(found.sends.len()) <= rs_metadata::MAX_ASSOCIATIONS);
+        assert!(found.participants.iter().all(|p| p.names.len() <= rs_metadata::MAX_NAME_IDS));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::product::{
 };
 use crate::proof::Checkpoint;
 use crate::redact::Pii;
-use crate::session::call::{Call, CallState, Signalling};
+use crate::session::call::{Call, CallState, SessionSet, Signalling};
 use crate::session::identity::Binding;
 use crate::session::mail::{self, Ends, Item};
 use crate::session::{Change, Flow, NameVia, Observer, Receipt, Sessions, Text};
@@ -177,8 +177,11 @@ impl Release {
             made += self.index.follow(call, seen.ts, missed);
         }
         for at in call.selection.len() - made..call.selection.len() {
-            let facts = facts_of(call, event, Some(seen));
+            let facts = self.facts(call, &call.selection[at], event, Some(seen));
             self.iri(&call.selection[at], IriType::Begin, seen.ts, Service::Call, facts);
+        }
+        if made > 0 {
+            self.recorded(call, seen.ts);
         }
     }
 
@@ -221,6 +224,7 @@ impl Release {
             _ => "selected",
         };
         self.select(call, seen, begun);
+        self.recorded(call, seen.ts);
         if call.selection.is_empty() {
             self.counters.count(Counter::SignalUnselected);
             return;
@@ -237,7 +241,7 @@ impl Release {
             };
             // A match made by this very message has told its facts already; only an end is told again, as END.
             if let Some((kind, event)) = told.filter(|(kind, _)| at < before || *kind == IriType::End) {
-                let facts = facts_of(call, event, Some(seen));
+                let facts = self.facts(call, &call.selection[at], event, Some(seen));
                 self.iri(&call.selection[at], kind, seen.ts, Service::Call, facts);
                 call.selection[at].set_ended(kind == IriType::End);
             }
@@ -245,7 +249,7 @@ impl Release {
                 continue;
             }
             call.selection[at].count_signal();
-            if call.selection[at].content() {
+            if call.selection[at].content() && self.may_tell(call, call.selection[at].task()) {
                 match message {
                     Ok(message) => self.signal_cc(call, at, message, seen),
                     Err(carrier) => self.cc(&call.selection[at], seen, CcKind::Circuit(carrier)),
@@ -339,7 +343,7 @@ impl Release {
 
     fn closed(&mut self, call: &Call, found: &Match, end_reason: EndReason) {
         let streams = call.streams.iter().enumerate().map(|(i, s)| StreamReport {
-            side: s.side,
+            side: s.speaker(),
             stream: i as u16,
             ssrc: s.ssrc,
             encoding: s.encoding.clone(),
@@ -385,8 +389,10 @@ impl Release {
         if self.is_copy(seen, "") {
             return;
         }
-        for found in call.selection.iter().filter(|m| m.content()) {
-            self.cc(found, seen, kind.clone());
+        for at in 0..call.selection.len() {
+            if call.selection[at].content() && self.may_tell(call, call.selection[at].task()) {
+                self.cc(&call.selection[at], seen, kind.clone());
+            }
         }
     }
 
@@ -449,13 +455,17 @@ impl Observer for Release {
         // Inside RED inside SRTP they show only now.
         let digits = s.digits || *carried.encoding == Encoding::TelephoneEvent;
         for found in call.selection.iter_mut().filter(|m| m.content()) {
+            if !recorded::may_hear(call.recording.as_deref(), s.voice, found.task()) {
+                self.counters.count(Counter::RecordedOthers);
+                continue;
+            }
             if digits && !found.digits() {
                 found.withhold();
                 self.counters.count(Counter::DigitsWithheld);
                 continue;
             }
             let kind = CcKind::Rtp(Audio {
-                side: s.side,
+                side: s.speaker(),
                 stream: stream as u16,
                 ssrc: s.ssrc,
                 sequence: packet.sequence,
@@ -488,7 +498,7 @@ impl Observer for Release {
         let reason = call.end_reason.unwrap_or(EndReason::SourceEnded);
         for found in std::mem::take(&mut call.selection) {
             if !found.ended() {
-                let facts = facts_of(call, "end", None);
+                let facts = self.facts(call, &found, "end", None);
                 self.iri(&found, IriType::End, now.min(found.end()), Service::Call, facts);
             }
             self.closed(call, &found, reason);
@@ -785,7 +795,10 @@ fn take_course(call: &mut Call, least: Confidence) -> Option<Box<Course>> {
 }
 
 fn has_course(call: &Call) -> bool {
-    call.course.is_some() || !call.branches().is_empty() || call.is_asserted(Side::Callee)
+    call.course.is_some()
+        || !call.branches().is_empty()
+        || call.is_asserted(Side::Callee)
+        || call.recording.is_some()
 }
 
 /// A course sorted out, and without links below a confidence: what is only a lead would tell of a call that nobody has
@@ -794,6 +807,7 @@ fn told(mut course: Box<Course>, call: &Call, least: Confidence) -> Box<Course> 
     course.branches = call.branches().to_vec();
     course.diversion = course.sort_out(call);
     course.links.retain(|l| l.rule.confidence() <= least);
+    course.recorded = call.recording.as_ref().map(|recording| Box::new(recording.told(SessionSet::MAX)));
     course
 }
 
@@ -823,6 +837,13 @@ impl CallRecord {
         // What the network vouches for counts more than what the caller says of itself.
         let caller = normal(first(&[Role::PAssertedIdentity, Role::From, Role::CallingParty]));
         let callee = normal(first(&[Role::RequestUri, Role::To, Role::CalledParty]));
+        // Of a recording session, it is the call that is recorded which counts.
+        let (caller, callee) = match &call.recording {
+            Some(of) => {
+                (normal(of.identity(Side::Caller).as_deref()), normal(of.identity(Side::Callee).as_deref()))
+            }
+            None => (caller, callee),
+        };
         let course = take_course(call, Confidence::Possible);
         Self {
             course,
@@ -835,7 +856,10 @@ impl CallRecord {
             status: call.final_status,
             caller,
             callee,
-            parties: std::mem::take(&mut call.parties),
+            parties: match &call.recording {
+                Some(of) => of.everybody(),
+                None => std::mem::take(&mut call.parties),
+            },
             call_id: Pii(call.call_id.text().into()),
             src: Pii(call.src.ip),
             dst: Pii(call.dst.ip),
@@ -855,6 +879,8 @@ fn place(outer: &[u8], inner: &[u8]) -> (u32, u32) {
 
 #[path = "point_access.rs"]
 mod access;
+#[path = "point_recorded.rs"]
+mod recorded;
 
 #[cfg(test)]
 #[path = "point_tests.rs"]

@@ -776,3 +776,6 @@ fn the_fuzz_target_has_tasks_that_are_admitted() {
     let written: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     assert!(written == tasks, "out of date: run this test once with WRITE_FUZZ_TASKS=1");
 }
+
+#[path = "point_recorded_tests.rs"]
+mod recorded;

@@ -11,9 +11,11 @@ use crate::redact::Pii;
 
 mod course;
 mod media;
+mod recorded;
 
 pub use course::*;
 pub use media::{Attribution, Format, Packing, Protection, Quality};
+pub use recorded::{CallerBy, Recorded, RecordedParticipant, RecordedSession};
 
 /// Index of an admitted task within its point, in order of admission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -115,6 +117,8 @@ pub enum Role {
     HeaderTo,
     /// Cc or Bcc of a mail (RFC 5322 3.6.3).
     HeaderCc,
+    /// Address of record of somebody in a call that a controller records (RFC 7865, 6.5): what the controller was told.
+    Participant,
 }
 
 impl Role {
@@ -166,6 +170,7 @@ impl Role {
             Self::PServedUser => "p_served_user",
             Self::Contact => "contact",
             Self::AuthUser => "auth_user",
+            Self::Participant => "participant",
         }
     }
 
@@ -199,6 +204,7 @@ impl Role {
             | Self::Recipient
             | Self::Contact
             | Self::AuthUser
+            | Self::Participant
             | Self::MailFrom
             | Self::RcptTo
             | Self::Login

@@ -534,7 +534,7 @@ fn hashes(texts: &[String]) -> Option<Vec<Hash>> {
 }
 
 /// Reads `2026-01-01T00:00:00Z`, and nothing looser: a window has no room for interpretation.
-fn instant(text: &str) -> Option<Time> {
+pub(crate) fn instant(text: &str) -> Option<Time> {
     let b = text.as_bytes();
     if b.len() != 20
         || b[4] != b'-'

@@ -1,12 +1,13 @@
 //! One run: sources through a point to the sinks, in steps that Python asks for.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mandat_core::{Config, Kind, Point, Product, Resume, TaskId, Time};
 use mandat_sink::{RecordSealer, Sink, SinkError};
-use mandat_source::Merged;
+use mandat_source::{Next, Source};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -22,7 +23,7 @@ const MAX_STORE_ERRORS: usize = 16;
 pub(crate) struct Run {
     point: Point,
     /// Never contended; the lock only tells Python's threads apart from each other.
-    source: Mutex<Merged>,
+    source: Mutex<Source>,
     outlet: Outlet,
     packets: u64,
     now: Time,
@@ -47,9 +48,10 @@ impl Run {
         sources: Vec<String>,
         product_dir: PathBuf,
         run_id: String,
+        controllers: Vec<IpAddr>,
     ) -> Result<Self, Failure> {
         let point = Point::new(Config::parse(config)?);
-        let source = mandat_source::open(&sources)?;
+        let source = Source::open(&sources, &controllers)?;
         let sink = Sink::new(product_dir, run_id)?;
         Ok(Self {
             point,
@@ -120,6 +122,9 @@ impl Run {
         for (name, value) in self.point.counters().iter() {
             dict.set_item(name, value)?;
         }
+        for (name, value) in self.source().counters() {
+            dict.set_item(name, value)?;
+        }
         Ok(dict)
     }
 
@@ -182,6 +187,7 @@ impl Run {
         }
         self.finished = true;
         py.detach(|| {
+            self.drain_source();
             self.point.finish();
             self.outlet.drain(&mut self.point);
             let result = self.outlet.sink.finish();
@@ -214,14 +220,31 @@ impl Run {
 }
 
 impl Run {
-    fn source(&self) -> MutexGuard<'_, Merged> {
+    fn source(&self) -> MutexGuard<'_, Source> {
         self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a live source has received before it was stopped is still somebody's evidence.
+    fn drain_source(&mut self) {
+        let source = self.source.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if source.close() {
+            while let Ok(Next::Packet(packet)) = source.next() {
+                self.now = self.now.max(packet.ts);
+                self.packets += 1;
+                self.point.handle(&packet);
+                self.outlet.drain(&mut self.point);
+            }
+        }
     }
 
     fn advance(&mut self, packets: u64) -> Result<bool, Failure> {
         let source = self.source.get_mut().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..packets {
-            let Some(packet) = source.next()? else { return Ok(false) };
+            let packet = match source.next()? {
+                Next::Packet(packet) => packet,
+                Next::Idle => return Ok(true),
+                Next::End => return Ok(false),
+            };
             self.now = self.now.max(packet.ts);
             self.packets += 1;
             self.point.handle(&packet);

@@ -54,7 +54,7 @@ numbered! {
     From To RequestUri PAssertedIdentity PPreferredIdentity RemotePartyId Diversion HistoryInfo Originator Recipient
     Imsi Msisdn Nai MacAddress ClientIdentifier CircuitId RemoteId SipUri FramedAddress CallingParty CalledParty
     OriginalCalled Redirecting Redirection Connected GenericNumber PCalledPartyId PServedUser Contact AuthUser
-    MailFrom RcptTo Login HeaderFrom HeaderTo HeaderCc
+    MailFrom RcptTo Login HeaderFrom HeaderTo HeaderCc Participant
 }
 
 /// Names of the roles, each at the place that is its number in a seal.

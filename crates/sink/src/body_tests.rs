@@ -1,6 +1,7 @@
 use mandat_core::{
-    Branch, Cause, CauseOf, Course, Diversion, DivertReason, EndReason, Hold, HoldBy, Link, LinkRule,
-    Passport, Pii, Privacy, Side, Step, StepBy, TaskId, Transfer, TransferBy, Verstat,
+    Branch, CallerBy, Cause, CauseOf, Course, Diversion, DivertReason, EndReason, Hold, HoldBy, Link,
+    LinkRule, Passport, Pii, Privacy, Recorded, RecordedParticipant, RecordedSession, Side, Step, StepBy,
+    TaskId, Transfer, TransferBy, Verstat,
 };
 
 use super::*;
@@ -116,6 +117,7 @@ fn every_part_of_a_course_is_told() {
         causes: vec![Cause { protocol: CauseOf::Sip, cause: 487 }],
         session_expires: Some(1800),
         links: vec![Link { call: text("c2"), rule: LinkRule::Origin }],
+        recorded: None,
         dropped: 3,
     };
     let lists = [
@@ -133,6 +135,38 @@ fn every_part_of_a_course_is_told() {
         told(&record(Vec::new(), Some(course))),
         format!(r#"{HEAD}[], [nil, "sip:d", "sip:e", nil, {lists}, 2, 1800, 3]]"#)
     );
+}
+
+#[test]
+fn p22_a_recorded_call_stands_behind_everything_else() {
+    let session = RecordedSession {
+        id: text("S=="),
+        group: None,
+        sip_session_id: Some(text("ab")),
+        start: None,
+        stop: None,
+    };
+    let participant = RecordedParticipant {
+        uris: vec![text("sip:a")],
+        name: Some(text("A")),
+        side: Side::Caller,
+        labels: vec![text("96")],
+        sessions: vec![0],
+        from: Some(START.plus_seconds(1)),
+        until: None,
+        left: false,
+    };
+    let recorded = Recorded {
+        sessions: vec![session],
+        participants: vec![participant],
+        caller_by: CallerBy::Order,
+        dropped: 0,
+    };
+    let course = Course { recorded: Some(Box::new(recorded)), ..Course::default() };
+    let told = told(&record(vec![party(Role::Participant, "sip:a")], Some(course)));
+    let expected =
+        r#"0, [[["S==", nil, "ab", nil, nil]], [[[0], "A", 0, ["96"], [0], 1000000000, nil, 0]], 2, 0]]]"#;
+    assert!(told.ends_with(expected), "{told}");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The course of a call as JSON. Absent parts are left out; an empty course is `{}`.
 
-use mandat_core::{Branch, Course, Hold, Link, Passport, Pii, Side, Step, Time, Transfer};
+use mandat_core::{
+    Branch, Course, Hold, Link, Passport, Pii, Recorded, RecordedParticipant, RecordedSession, Side, Step,
+    Time, Transfer,
+};
 use serde_json::{Map, Value, json};
 
 use crate::time::rfc3339;
@@ -53,6 +56,29 @@ fn link(l: &Link) -> Value {
     json!({"call": &*l.call.0, "rule": l.rule.name(), "confidence": l.rule.confidence().name()})
 }
 
+fn recorded_session(s: &RecordedSession) -> Value {
+    json!({
+        "id": &*s.id.0, "group": text(s.group.as_ref()), "sip_session_id": text(s.sip_session_id.as_ref()),
+        "start": moment(s.start), "stop": moment(s.stop),
+    })
+}
+
+fn participant(p: &RecordedParticipant) -> Value {
+    let all = |texts: &[Pii<Box<str>>]| texts.iter().map(|t| (*t.0).into()).collect::<Vec<Value>>();
+    json!({
+        "uris": all(&p.uris), "name": text(p.name.as_ref()), "side": side(p.side), "labels": all(&p.labels),
+        "sessions": p.sessions, "from": moment(p.from), "until": moment(p.until), "left": p.left,
+    })
+}
+
+fn recorded(r: &Recorded) -> Value {
+    json!({
+        "sessions": r.sessions.iter().map(recorded_session).collect::<Vec<_>>(),
+        "participants": r.participants.iter().map(participant).collect::<Vec<_>>(),
+        "caller_by": r.caller_by.name(), "dropped": r.dropped,
+    })
+}
+
 /// Writes a course down.
 pub(crate) fn json(course: &Course) -> Value {
     let mut out = Map::new();
@@ -88,6 +114,9 @@ pub(crate) fn json(course: &Course) -> Value {
     }
     if let Some(seconds) = course.session_expires {
         out.insert("session_expires".into(), seconds.into());
+    }
+    if let Some(of) = &course.recorded {
+        out.insert("recorded".into(), recorded(of));
     }
     if course.dropped > 0 {
         out.insert("dropped".into(), course.dropped.into());

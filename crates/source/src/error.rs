@@ -10,6 +10,12 @@ pub enum Reason {
     NoFiles,
     /// Standard input was named twice; it can be read once.
     StandardInputTwice,
+    /// Not `siprec:ADDRESS:PORT` with an address of this machine that controllers reach.
+    SiprecAddress,
+    /// A recording server was named beside other sources.
+    SiprecAlone,
+    /// A recording server without a controller that may send to it.
+    SiprecControllers,
     /// No such file.
     NotFound,
     /// The process may not read the file.
@@ -64,6 +70,9 @@ impl Reason {
         match self {
             Self::NoFiles => "source.no_files",
             Self::StandardInputTwice => "source.standard_input_twice",
+            Self::SiprecAddress => "source.siprec_address",
+            Self::SiprecAlone => "source.siprec_alone",
+            Self::SiprecControllers => "source.siprec_controllers",
             Self::NotFound => "source.not_found",
             Self::Permission => "source.permission",
             Self::Directory => "source.directory",
@@ -94,6 +103,11 @@ impl Reason {
         match self {
             Self::NoFiles => "name a capture file, or - for standard input",
             Self::StandardInputTwice => "name - once",
+            Self::SiprecAddress => {
+                "name the address and port that controllers send to: siprec:192.0.2.1:5060"
+            }
+            Self::SiprecAlone => "run files apart from the recording server",
+            Self::SiprecControllers => "name each controller with --from ADDRESS",
             Self::NotFound => "check the name",
             Self::Permission => "let the account that runs the point read the file",
             Self::Directory => "name the files in it",
@@ -166,6 +180,9 @@ impl fmt::Display for Reason {
         match self {
             Self::NoFiles => f.write_str("no source was named"),
             Self::StandardInputTwice => f.write_str("standard input was named twice"),
+            Self::SiprecAddress => f.write_str("not the address and port of a recording server"),
+            Self::SiprecAlone => f.write_str("a recording server can't be merged with other sources"),
+            Self::SiprecControllers => f.write_str("no controller may send to the recording server"),
             Self::NotFound => f.write_str("no such file"),
             Self::Permission => f.write_str("permission denied"),
             Self::Directory => f.write_str("is a directory"),

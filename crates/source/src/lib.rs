@@ -26,11 +26,15 @@ mod pcap;
 mod pcapng;
 mod reader;
 mod resolution;
+mod siprec;
+mod source;
 #[cfg(test)]
 mod testing;
 
 pub use error::{Reason, SourceError, Warning};
 pub use merge::{Merged, open};
+pub use siprec::Siprec;
+pub use source::{Next, Source};
 
 /// Largest packet that is handed on. It is libpcap's `MAXIMUM_SNAPLEN`, the largest that tcpdump and Wireshark write
 /// for the link types that the point reads; a length above it is a damaged length field, not a packet.

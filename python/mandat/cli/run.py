@@ -1,5 +1,6 @@
 """`mandat run`."""
 
+import ipaddress
 import signal
 import time
 from types import FrameType
@@ -17,12 +18,21 @@ SIGNALLED = 128
 """A run that a signal ended exits with this and the signal's number, once everything is written and told."""
 
 
+def addresses(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses, checked."""
+    try:
+        return tuple(str(ipaddress.ip_address(address)) for address in given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command(
     epilog="""\b
 Examples:
   mandat run monday.pcapng.zst tuesday.pcapng.zst --site /var/lib/mandat
   tcpdump -w - -i eth1 | mandat run -
   mandat run capture.pcap --json | jq .tasks
+  mandat run siprec:192.0.2.1:5060 --from 192.0.2.9 --site /var/lib/mandat
 """
 )
 @click.argument("sources", nargs=-1, required=True)
@@ -33,11 +43,27 @@ Examples:
     metavar="FILE",
     help="TLS secrets that your own servers logged (SSLKEYLOGFILE), to read what they carried. May be repeated.",
 )
+@click.option(
+    "--from",
+    "controllers",
+    multiple=True,
+    metavar="ADDRESS",
+    callback=addresses,
+    help="A session border controller that may send to siprec:ADDRESS:PORT. May be repeated.",
+)
 @site_option
-def run(screen: Screen, site: "Site", sources: tuple[str, ...], keylogs: tuple[str, ...]) -> int:
+def run(
+    screen: Screen,
+    site: "Site",
+    sources: tuple[str, ...],
+    keylogs: tuple[str, ...],
+    controllers: tuple[str, ...],
+) -> int:
     """Watch SOURCES and keep what the warrants in force select; everything else is dropped and counted.
 
     A source is a capture file (pcap, pcapng; plain, gzip, zstd) or - for standard input; several are merged by time.
+    siprec:ADDRESS:PORT is a recording server (RFC 7866, UDP and TCP) for the controllers that --from names; it takes
+    their media at ports 20000 to 22047 of the same address, and runs alone until it is stopped.
     Ctrl-C or SIGTERM ends the run cleanly: what was written is kept and logged.
 
     Exits 3 when a source was damaged (what came before the damage is kept), 4 when a warrant was refused, 8 when
@@ -56,7 +82,9 @@ def run(screen: Screen, site: "Site", sources: tuple[str, ...], keylogs: tuple[s
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     begun = time.monotonic()
     try:
-        runner = Runner(site, list(sources), time.time_ns(), keylogs)
+        runner = Runner(site, list(sources), time.time_ns(), keylogs, controllers)
+        if any(source.startswith("siprec:") for source in sources):
+            screen.note(f"waiting for recording sessions at {sources[0].removeprefix('siprec:')}")
         with ProgressLine(enabled=not screen.json) as line:
             report = runner.go(line.show, lambda: bool(caught))
     finally:

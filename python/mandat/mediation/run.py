@@ -128,9 +128,17 @@ def read_keylog(path: str) -> str:
 class Runner:
     """Carries one run through its five steps."""
 
-    def __init__(self, site: "Site", sources: list[str], now_ns: int, keylogs: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        site: "Site",
+        sources: list[str],
+        now_ns: int,
+        keylogs: Sequence[str] = (),
+        controllers: Sequence[str] = (),
+    ) -> None:
         self.site = site
         self._keylogs = [read_keylog(path) for path in keylogs]
+        self._controllers = list(controllers)
         self.now_ns = now_ns
         self.report = RunReport(site.new_run_id())
         self._held = ExitStack()
@@ -166,7 +174,9 @@ class Runner:
                 advice="mandat warrant list shows what each one lacks",
             )
         with translated() as core:
-            self._run: Any = core.Run(offer.config, sources, str(self._product), self.report.run)
+            self._run: Any = core.Run(
+                offer.config, sources, str(self._product), self.report.run, self._controllers
+            )
         for keylog in self._keylogs:
             self._run.learn_keys(keylog)
         self._keylogs.clear()  # the core has the secrets; nobody else needs them

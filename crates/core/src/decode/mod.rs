@@ -22,6 +22,7 @@ pub(crate) mod http;
 pub(crate) mod http2;
 pub(crate) mod ip;
 pub(crate) mod isup;
+pub(crate) mod label;
 pub(crate) mod link;
 pub(crate) mod mail;
 pub(crate) mod map;
@@ -32,6 +33,7 @@ pub(crate) mod quic;
 pub(crate) mod radius;
 pub(crate) mod receipt;
 pub(crate) mod red;
+pub(crate) mod rs_metadata;
 pub(crate) mod rtcp;
 pub(crate) mod rtp;
 pub(crate) mod sccp;
@@ -50,6 +52,7 @@ pub(crate) mod transport;
 pub(crate) mod tunnel;
 pub(crate) mod unseen;
 pub(crate) mod websocket;
+pub(crate) mod xml;
 
 /// What a stream decoder says of the octets at the head of a TCP stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,6 @@
 //! The course of a call: how it came about, whom it reached by which way, and what became of it. All of it is facts.
 
-use super::{Party, Side};
+use super::{Party, Recorded, Side};
 use crate::packet::Time;
 use crate::redact::Pii;
 
@@ -27,6 +27,8 @@ pub struct Course {
     pub session_expires: Option<u32>,
     /// Other calls that are legs of the same conversation, each with why we think so. Nothing is merged.
     pub links: Vec<Link>,
+    /// The call that this one records, when it is a recording session (RFC 7866).
+    pub recorded: Option<Box<Recorded>>,
     /// What didn't fit into the lists.
     pub dropped: u64,
 }
@@ -370,6 +372,8 @@ pub enum LinkRule {
     ChargingVector,
     /// Replaces, Join or Target-Dialog names the other call.
     Named,
+    /// Both are recording sessions of one communication session (RFC 7865, 6.3).
+    RecordedSession,
     /// One half of Session-ID is the same: so it is after a transfer too.
     SessionHalf,
     /// A header that the site names holds the same value.
@@ -389,6 +393,7 @@ impl LinkRule {
             Self::SessionId => "session_id",
             Self::ChargingVector => "charging_vector",
             Self::Named => "named",
+            Self::RecordedSession => "recorded_session",
             Self::SessionHalf => "session_half",
             Self::Header => "header",
             Self::Origin => "origin",
@@ -400,7 +405,9 @@ impl LinkRule {
     /// How sure the rule is. See `docs/adr/0009-legs.md`.
     pub const fn confidence(self) -> Confidence {
         match self {
-            Self::SessionId | Self::ChargingVector | Self::Named => Confidence::Certain,
+            Self::SessionId | Self::ChargingVector | Self::Named | Self::RecordedSession => {
+                Confidence::Certain
+            }
             Self::SessionHalf | Self::Header | Self::Origin | Self::Media => Confidence::Probable,
             Self::NumberAndTime => Confidence::Possible,
         }

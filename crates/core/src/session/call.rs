@@ -13,6 +13,7 @@ mod media;
 mod protection;
 mod quality;
 mod reading;
+mod recording;
 mod state;
 mod stream;
 mod table;
@@ -31,6 +32,7 @@ use self::hold::Holding;
 use self::legs::{Key, Keys, Legs, Others};
 use self::media::{Described, Media};
 use self::protection::Protections;
+pub(crate) use self::recording::{Recording, SessionSet, Voice};
 pub(crate) use self::state::CallState;
 use self::state::{Event, transition};
 pub(crate) use self::stream::Stream;
@@ -133,6 +135,8 @@ pub(crate) struct Call {
     pub(crate) streams: Vec<Stream>,
     /// Only calls with SRTP have any.
     pub(crate) protections: Option<Box<Protections>>,
+    /// Only recording sessions (RFC 7866) have it: whose call is recorded.
+    pub(crate) recording: Option<Box<Recording>>,
     described: Described,
 }
 
@@ -209,6 +213,7 @@ impl Call {
             dst,
             streams: Vec::new(),
             protections: None,
+            recording: None,
             described: Described::default(),
             checked_under: 0,
             referred: [false; 2],
@@ -340,6 +345,22 @@ impl Call {
         self.parties.push(Party { role, uri: Box::<str>::from(uri).into() });
         self.ways.sides.push(side);
         Ok(self.parties.len() - 1)
+    }
+
+    /// Puts others in the place of all parties: those of the call that this one records. The matcher looks at all of
+    /// them again.
+    fn seat(&mut self, parties: Vec<(Side, Box<str>)>, out: &mut impl Observer) {
+        self.parties.clear();
+        self.ways.sides.clear();
+        (self.ways.asserted, self.checked) = ([None; 2], 0);
+        let dropped = parties.into_iter().filter(|(side, uri)| {
+            self.add_party(Role::Participant, uri.as_bytes(), false, Some(*side)).is_err()
+        });
+        let dropped = dropped.count() as u64;
+        if dropped > 0 {
+            out.count(Counter::IdentitiesDropped, dropped);
+            self.ways.limits.identities_dropped += dropped;
+        }
     }
 
     /// What of it was beyond a limit, or isn't certain.
@@ -502,7 +523,11 @@ impl Calls {
         // What a request says of its sender's side, a response says of the other.
         let by_caller = (from == call.inner.caller_tag) == message.status().is_none();
         let side = if by_caller { Side::Caller } else { Side::Callee };
-        let dropped = reading::parties(call, message, initial || begun, side) + reading::isup(call, message);
+        let dropped = if recording::read(call, message, side, out) {
+            0
+        } else {
+            reading::parties(call, message, initial || begun, side) + reading::isup(call, message)
+        };
         if dropped > 0 {
             out.count(Counter::IdentitiesDropped, dropped);
             call.ways.limits.identities_dropped += dropped;
@@ -529,6 +554,9 @@ impl Calls {
                 leg_header: self.leg_header.as_deref().map(str::as_bytes),
             };
             found = course::read(call, message, &how);
+        }
+        if let Some(recording) = &call.recording {
+            course::of_recorded(&mut found, recording, &self.hasher);
         }
         if let Some(value) = description.origin {
             found.keys.push(Key { rule: LinkRule::Origin, value });
@@ -708,6 +736,7 @@ impl Calls {
                 let mut stream = Stream::new(seen, side, &packet, payload, attribution);
                 stream.branch = self.media.branch(binding.call, known, seen);
                 stream.primary = self.media.primary(known, binding, &stream, &packet);
+                stream.voice = call.recording.as_ref().and_then(|r| r.voice(seen.src, seen.dst));
                 call.streams.push(stream);
                 call.streams.len() - 1
             }

@@ -11,14 +11,16 @@
 //! passports = [[ppt, attest, orig, dest, div], …]
 //! causes    = [[protocol, cause], …]
 //! links     = [[Call-ID, rule], …]
+//! recorded  = [[[id, group, sip_session_id, start, stop], …],
+//!              [[uris, name, side, labels, places of its sessions, from, until, left], …], caller_by, dropped]
 //! ```
-//! The first four are texts, `dropped` counts what didn't fit. A moment is in nanoseconds since the start of the call.
+//! `recorded` stands behind `dropped` in the records of recording sessions, and in no others. The first four are texts, `dropped` counts what didn't fit. A moment is in nanoseconds since the start of the call.
 //! Values of closed sets (`by`, `side`, `reason`, `value`, `protocol`, `rule`, `verstat`) are numbers: their places in the
 //! lists below.
 
 use mandat_core::{
-    Branch, CauseOf, Course, DivertReason, Hold, HoldBy, Link, LinkRule, Passport, Pii, Privacy, Side, Step,
-    StepBy, Transfer, TransferBy, Verstat,
+    Branch, CallerBy, CauseOf, Course, DivertReason, Hold, HoldBy, Link, LinkRule, Passport, Pii, Privacy,
+    Recorded, Side, Step, StepBy, Transfer, TransferBy, Verstat,
 };
 
 use super::{Packer, Written};
@@ -34,12 +36,13 @@ numbered! { TransferBy: Refer ReferredBy Replaces Join TargetDialog }
 numbered! { Privacy: Id Header Session User History Critical None }
 numbered! { Verstat: Passed Failed NotValidated }
 numbered! { CauseOf: Q850 Sip }
-numbered! { LinkRule: SessionId ChargingVector Named SessionHalf Header Origin Media NumberAndTime }
+numbered! { CallerBy: Extension Time Order }
+numbered! { LinkRule: SessionId ChargingVector Named SessionHalf Header Origin Media NumberAndTime RecordedSession }
 
 impl Packer<'_> {
     pub(crate) fn course(&mut self, course: &Course) -> Written {
         let diversion = &course.diversion;
-        self.list_of(15)?;
+        self.list_of(15 + usize::from(course.recorded.is_some()))?;
         self.optional_text(diversion.dialled.as_ref())?;
         self.optional_text(diversion.originally_called.as_ref())?;
         self.optional_text(diversion.last_redirecting.as_ref())?;
@@ -58,7 +61,33 @@ impl Packer<'_> {
         self.list(&course.links, Self::link)?;
         self.optional(course.verstat, Self::number)?;
         self.optional(course.session_expires, |to, seconds| to.integer(seconds.into()))?;
-        self.integer(course.dropped)
+        self.integer(course.dropped)?;
+        course.recorded.as_ref().map_or(Ok(()), |recorded| self.recorded(recorded))
+    }
+
+    fn recorded(&mut self, recorded: &Recorded) -> Written {
+        self.list_of(4)?;
+        self.list(&recorded.sessions, |to, session| {
+            to.list_of(5)?;
+            to.text(&session.id.0)?;
+            to.optional_text(session.group.as_ref())?;
+            to.optional_text(session.sip_session_id.as_ref())?;
+            to.optional(session.start, Self::moment)?;
+            to.optional(session.stop, Self::moment)
+        })?;
+        self.list(&recorded.participants, |to, one| {
+            to.list_of(8)?;
+            to.list(&one.uris, |to, uri| to.text(&uri.0))?;
+            to.optional_text(one.name.as_ref())?;
+            to.number(one.side)?;
+            to.list(&one.labels, |to, label| to.text(&label.0))?;
+            to.list(&one.sessions, |to, place| to.integer((*place).into()))?;
+            to.optional(one.from, Self::moment)?;
+            to.optional(one.until, Self::moment)?;
+            to.integer(one.left.into())
+        })?;
+        self.number(recorded.caller_by)?;
+        self.integer(recorded.dropped)
     }
 
     fn optional_text(&mut self, text: Option<&Pii<Box<str>>>) -> Written {

@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
+use super::recording::Recording;
 use super::{Call, legs::Key};
 use crate::decode::sip::{self, Method, more, more::Name, passport};
 use crate::packet::Time;
@@ -125,14 +126,7 @@ pub(super) fn read(call: &mut Call, message: &sip::Message<'_>, how: &Reading<'_
                 Name::Identity if request => more::values(value, |one| claims(call, one)),
                 Name::SessionId => {
                     if let Some((own, remote)) = more::session_id(value) {
-                        let halves = [Some(own), remote];
-                        let key = |rule, value: &[u128]| Key { rule, value: how.hasher.hash_one(value) };
-                        found
-                            .keys
-                            .extend(halves.iter().flatten().map(|half| key(LinkRule::SessionHalf, &[*half])));
-                        if let Some(remote) = remote {
-                            found.keys.push(key(LinkRule::SessionId, &[own.min(remote), own.max(remote)]));
-                        }
+                        session_keys(&mut found, own, remote, how.hasher);
                     }
                 }
                 Name::ChargingVector => {
@@ -172,6 +166,29 @@ pub(super) fn read(call: &mut Call, message: &sip::Message<'_>, how: &Reading<'_
     found
 }
 
+fn session_keys(found: &mut Found, own: u128, remote: Option<u128>, hasher: &DefaultHashBuilder) {
+    let key = |rule, value: &[u128]| Key { rule, value: hasher.hash_one(value) };
+    found.keys.extend([Some(own), remote].iter().flatten().map(|half| key(LinkRule::SessionHalf, &[*half])));
+    if let Some(remote) = remote {
+        found.keys.push(key(LinkRule::SessionId, &[own.min(remote), own.max(remote)]));
+    }
+}
+
+/// By what a recording session may be joined to the call that it records, and to other recordings of that: what the
+/// metadata say. The number in its Request-URI is the recorder's.
+pub(super) fn of_recorded(found: &mut Found, recording: &Recording, hasher: &DefaultHashBuilder) {
+    found.keys.retain(|key| key.rule != LinkRule::NumberAndTime);
+    for (own, remote) in recording.sip_session_ids().filter_map(|id| more::session_id(id.as_bytes())) {
+        session_keys(found, own, remote, hasher);
+    }
+    let same = recording.session_ids().map(|id| (LinkRule::RecordedSession, hasher.hash_one(id)));
+    found.keys.extend(same.map(|(rule, value)| Key { rule, value }));
+    let called = recording.identity(Side::Callee);
+    if let Some(tail) = called.and_then(|uri| number_tail(uri.as_bytes())) {
+        found.keys.push(Key { rule: LinkRule::NumberAndTime, value: hasher.hash_one(tail) });
+    }
+}
+
 /// The last digits of the number in a URI.
 fn number_tail(uri: &[u8]) -> Option<[u8; TAIL]> {
     let colon = uri.iter().position(|b| *b == b':')?;
@@ -189,7 +206,7 @@ fn number_tail(uri: &[u8]) -> Option<[u8; TAIL]> {
 }
 
 fn identity(call: &mut Call, role: Role, uri: &[u8], how: &Reading<'_>) {
-    if uri.is_empty() {
+    if uri.is_empty() || call.recording.is_some() {
         return;
     }
     let side = match role {

@@ -17,7 +17,7 @@ use crate::decode::mtp3::Variant;
 use crate::decode::sdp;
 use crate::decode::sip::{self, Method, Start};
 use crate::packet::Time;
-use crate::product::{Branch, Role, Side};
+use crate::product::{Branch, HoldBy, Role, Side};
 use crate::redact::Pii;
 use crate::session::Observer;
 
@@ -200,7 +200,12 @@ pub(super) fn describe(
             out.count(Counter::MediaAddressesDropped, dropped);
         }
     });
-    if let Some(hold) = hold {
+    if call.recording.is_some() {
+        // A controller only ever sends (RFC 7866, 7.1): that is no hold. It sends nothing while the recorded call is held.
+        if let Some(hold) = hold {
+            call.described.restore(side, hold == Some(HoldBy::Inactive));
+        }
+    } else if let Some(hold) = hold {
         call.ways.holding.described(
             message,
             side,

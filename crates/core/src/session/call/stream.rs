@@ -2,6 +2,7 @@
 
 use super::protection::{Opener, Protections};
 use super::quality::{Arrival, Meter};
+use super::recording::Voice;
 use crate::decode::{dtmf, red, rtp};
 use crate::packet::{Endpoint, Seen, Time};
 use crate::product::{Attribution, Encoding, Format, Protection, Quality, Side};
@@ -19,7 +20,10 @@ pub(crate) struct Stream {
     pub(crate) src: Endpoint,
     pub(crate) dst: Endpoint,
     pub(crate) ssrc: u32,
+    /// Who signalled it.
     pub(crate) side: Side,
+    /// Whose voice it is, in a recording session: there, one side sends everything.
+    pub(crate) voice: Option<Voice>,
     /// Payload type and encoding of the last packet, RTP clock in Hz.
     pub(crate) payload_type: u8,
     pub(crate) encoding: Encoding,
@@ -78,6 +82,7 @@ impl Stream {
             dst: seen.dst,
             ssrc: packet.ssrc,
             side,
+            voice: None,
             payload_type: packet.payload_type,
             encoding,
             clock,
@@ -97,6 +102,11 @@ impl Stream {
             meter: Meter::default(),
             opener: None,
         }
+    }
+
+    /// Who speaks.
+    pub(crate) fn speaker(&self) -> Side {
+        self.voice.map_or(self.side, |voice| voice.side)
     }
 
     /// What a packet carries: its payload, or what stands first in it.

@@ -99,12 +99,30 @@ class Hep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "Hep(...)"  # the key is a secret
 
 
+class Alphabet(StrEnum):
+    """What a message centre means by SMPP's data coding 0, its default alphabet (SMPP 3.4, 5.2.19)."""
+
+    GSM7 = "gsm7"
+    LATIN1 = "latin1"
+    CP1252 = "cp1252"
+    UTF8 = "utf8"
+
+
+class Centre(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A message centre, by its address or network; the narrowest network counts."""
+
+    network: str
+    alphabet: Alphabet
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SITE/config.json."""
 
     policy: Policy = Policy()
     numbering: Numbering = Numbering()
     hep: Hep = Hep()
+    smpp: tuple[Centre, ...] = ()
+    """Centres that aren't listed have GSM-7 where the octets allow it, else Latin-1."""
     leg_header: str | None = None
     """SIP header that the site's switches keep the same on all legs of a conversation, such as X-CID; none: no such."""
 
@@ -117,6 +135,8 @@ def parse_config(data: bytes, where: str) -> Config:
             ip_network(trunk.network)
         for source in config.hep.sources:
             ip_network(source)
+        for centre in config.smpp:
+            ip_network(centre.network)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise SiteError(
             "config_invalid",

@@ -6,6 +6,7 @@ use crate::error::Refusal;
 use crate::identifier::NumberingPlans;
 use crate::proof::{Checkpoint, NoteKey};
 use crate::session::hep::{Trust, TrustText};
+use crate::session::message::centres::{CentreText, Centres};
 use crate::task::Kind;
 
 /// Approvers that one site may have.
@@ -24,6 +25,9 @@ struct Document {
     head: Option<String>,
     /// SIP header that the site's switches keep the same on all legs of a conversation, such as `X-CID`.
     leg_header: Option<String>,
+    /// Message centres whose default alphabet is known.
+    #[serde(default)]
+    smpp: Vec<CentreText>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +71,7 @@ pub struct Config {
     pub(crate) agents: Trust,
     pub(crate) head: Option<Checkpoint>,
     pub(crate) leg_header: Option<Box<str>>,
+    pub(crate) centres: Centres,
 }
 
 /// What the site's policy allows.
@@ -133,6 +138,7 @@ impl Config {
                 .map_err(Refusal::Config)?,
             head,
             leg_header: document.leg_header.map(Into::into),
+            centres: document.smpp.try_into().map_err(Refusal::Config)?,
         })
     }
 }

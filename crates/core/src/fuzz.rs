@@ -171,7 +171,7 @@ pub fn dtmf(octets: &[u8]) {
 /// An SMPP operation and its framing in a stream.
 pub fn smpp(octets: &[u8]) {
     frames(octets, smpp::frame);
-    if let Some(operation) = smpp::read(octets) {
+    if let Some(operation) = smpp::read(octets, None) {
         text_of(operation.data);
         for address in operation.recipients.iter().chain([&operation.originator]) {
             _ = black_box(address.text());

@@ -48,6 +48,7 @@ impl Point {
             last_text: Selection::new(),
         };
         sessions.set_leg_header(config.leg_header.clone());
+        sessions.set_centres(config.centres.clone());
         Self { head: config.head, config, sessions, release }
     }
 

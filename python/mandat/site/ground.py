@@ -84,6 +84,7 @@ class Ground:
                 "numbering": self.config.numbering,
                 "hep": self.config.hep,
                 "leg_header": self.config.leg_header,
+                "smpp": self.config.smpp,
             }
         )
 

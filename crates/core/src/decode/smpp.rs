@@ -125,7 +125,7 @@ pub(crate) fn looks_like_smpp(octets: &[u8]) -> bool {
                 && body.text(MAX_ADDRESS).is_some_and(is_printable)
         }
         command::SUBMIT_SM | command::DELIVER_SM | command::DATA_SM | command::SUBMIT_MULTI => {
-            operation(command, body).is_some()
+            operation(command, body, None).is_some()
         }
         _ => true,
     }
@@ -179,10 +179,11 @@ pub(crate) fn carries_message(pdu: &[u8]) -> bool {
     })
 }
 
-/// Reads one framed PDU. `None` for every operation that carries no message, and for what is damaged.
-pub(crate) fn read(pdu: &[u8]) -> Option<Operation<'_>> {
+/// Reads one framed PDU. `None` for every operation that carries no message, and for what is damaged. `default` is the
+/// centre's default alphabet; where nobody knows it, the octets say which it may be.
+pub(crate) fn read(pdu: &[u8], default: Option<Alphabet>) -> Option<Operation<'_>> {
     let Header { length, command, sequence, .. } = header(pdu)?;
-    Some(Operation { sequence, ..operation(command, pdu.get(HEADER..length)?)? })
+    Some(Operation { sequence, ..operation(command, pdu.get(HEADER..length)?, default)? })
 }
 
 /// The name that a centre gives to a message, in its answer.
@@ -205,7 +206,7 @@ pub(crate) fn response(pdu: &[u8]) -> Option<Response<'_>> {
     (!message_id.is_empty()).then_some(Response { sequence, message_id })
 }
 
-fn operation(command: u32, body: &[u8]) -> Option<Operation<'_>> {
+fn operation(command: u32, body: &[u8], default: Option<Alphabet>) -> Option<Operation<'_>> {
     /// SMPP 3.4, 5.2.12: bits 5 to 2 say what kind of message it is, bit 6 that a user data header leads it.
     const TYPE: u8 = 0x3c;
     const UDHI: u8 = 0x40;
@@ -213,8 +214,8 @@ fn operation(command: u32, body: &[u8]) -> Option<Operation<'_>> {
     let is_data_sm = command == command::DATA_SM;
     let mut body = Reader(body);
     match command {
-        command::REPLACE_SM => return replacement(body),
-        command::BROADCAST_SM => return broadcast(body),
+        command::REPLACE_SM => return replacement(body, default),
+        command::BROADCAST_SM => return broadcast(body, default),
         _ => {}
     }
     body.text(6)?; // service_type
@@ -239,8 +240,10 @@ fn operation(command: u32, body: &[u8]) -> Option<Operation<'_>> {
     let optional = Optional::read(body.0);
     let octets = optional.payload.filter(|_| short_message.is_empty()).unwrap_or(short_message);
     let has_header = esm_class & UDHI != 0;
-    let mut data = sms::unpacked_user_data(octets, has_header, pid, coding_of(coding, octets), optional.port);
+    let mut data =
+        sms::unpacked_user_data(octets, has_header, pid, coding_of(coding, octets, default), optional.port);
     if coding == 0
+        && default.is_none()
         && !has_header
         && let Some(septets) = packed(octets)
     {
@@ -260,7 +263,7 @@ fn operation(command: u32, body: &[u8]) -> Option<Operation<'_>> {
 
 /// `replace_sm` (SMPP 3.4, 4.10.1): new text for a message that was submitted. It names its sender and not its
 /// recipient, and no alphabet: that of the message which it replaces counts, and is taken for the default one.
-fn replacement(mut body: Reader<'_>) -> Option<Operation<'_>> {
+fn replacement(mut body: Reader<'_>, default: Option<Alphabet>) -> Option<Operation<'_>> {
     body.text(MAX_ADDRESS)?; // message_id
     let originator = body.address()?;
     body.text(17)?; // schedule_delivery_time
@@ -270,12 +273,12 @@ fn replacement(mut body: Reader<'_>) -> Option<Operation<'_>> {
     // SMPP 5.0, 4.5.3.2 allows a message_payload here.
     let optional = Optional::read(body.0);
     let octets = optional.payload.filter(|_| short_message.is_empty()).unwrap_or(short_message);
-    let data = sms::unpacked_user_data(octets, false, 0, coding_of(0, octets), None);
+    let data = sms::unpacked_user_data(octets, false, 0, coding_of(0, octets, default), None);
     Some(submission(originator, data))
 }
 
 /// `broadcast_sm` (SMPP 5.0, 4.4.1.1): to everybody in an area, so it has a sender and no recipient.
-fn broadcast(mut body: Reader<'_>) -> Option<Operation<'_>> {
+fn broadcast(mut body: Reader<'_>, default: Option<Alphabet>) -> Option<Operation<'_>> {
     body.text(6)?; // service_type
     let originator = body.address()?;
     body.text(MAX_ADDRESS)?; // message_id
@@ -285,7 +288,7 @@ fn broadcast(mut body: Reader<'_>) -> Option<Operation<'_>> {
     let &[_replace, coding, _canned] = body.octets(3)?.first_chunk()?;
     let optional = Optional::read(body.0);
     let octets = optional.payload?;
-    let data = sms::unpacked_user_data(octets, false, 0, coding_of(coding, octets), optional.port);
+    let data = sms::unpacked_user_data(octets, false, 0, coding_of(coding, octets, default), optional.port);
     Some(submission(originator, data))
 }
 
@@ -313,7 +316,14 @@ fn receipt(optional: &Optional<'_>, octets: &[u8], is_receipt: bool) -> Option<R
 }
 
 /// SMPP 3.4, 5.2.19. Zero is "the centre's default", which is the GSM alphabet unless the octets prove that it isn't.
-fn coding_of(coding: u8, octets: &[u8]) -> Coding {
+fn coding_of(coding: u8, octets: &[u8], default: Option<Alphabet>) -> Coding {
+    Coding::plain(match (coding, default) {
+        (0, Some(known)) => known,
+        (coding, _) => return any_centre(coding, octets),
+    })
+}
+
+fn any_centre(coding: u8, octets: &[u8]) -> Coding {
     Coding::plain(match coding {
         0 if octets.is_ascii() => Alphabet::Gsm7(Shifts::default()),
         // A septet has no eighth bit: this centre's default is an 8-bit alphabet.
@@ -483,7 +493,7 @@ pub(crate) mod tests {
     }
 
     fn text(pdu: &[u8]) -> Option<String> {
-        let data = read(pdu)?.data;
+        let data = read(pdu, None)?.data;
         let mut out = String::new();
         data.alphabet.decode(&data.octets, &mut out).then_some(out)
     }
@@ -491,11 +501,26 @@ pub(crate) mod tests {
     #[test]
     fn p44_submit() {
         let pdu = plain(b"Hi \0 \x1be");
-        let read = read(&pdu).expect("submit_sm");
+        let read = read(&pdu, None).expect("submit_sm");
         assert_eq!((read.direction, read.is_receipt), (Direction::Submit, false));
         assert_eq!(read.originator.text(), "+447700900123");
         assert_eq!(read.recipients[0].text(), "122");
         assert_eq!(text(&pdu).as_deref(), Some("Hi @ €"));
+    }
+
+    #[test]
+    fn p44_a_centre_whose_default_alphabet_is_known_is_believed() {
+        let pdu = sm(
+            command::SUBMIT_SM,
+            &Sm { esm_class: 0, coding: 0, text: b"\x80 5 @home [\xe9]", optional: &[] },
+        );
+        let read = |default| {
+            let data = read(&pdu, default)?.data;
+            let mut out = String::new();
+            data.alphabet.decode(&data.octets, &mut out).then_some(out)
+        };
+        assert_eq!(read(Some(Alphabet::Other(encoding_rs::WINDOWS_1252))).as_deref(), Some("€ 5 @home [é]"));
+        assert_ne!(read(None).as_deref(), Some("€ 5 @home [é]"));
     }
 
     #[test]
@@ -525,7 +550,7 @@ pub(crate) mod tests {
         let optional = b"\x04\x24\0\x02Hi\x02\x0c\0\x02\x01\x02\x02\x0e\0\x01\x03\x02\x0f\0\x01\x02";
         let pdu = sm(command::SUBMIT_SM, &Sm { esm_class: 0, coding: 1, text: b"", optional });
         assert_eq!(text(&pdu).as_deref(), Some("Hi"));
-        assert_eq!(read(&pdu).expect("submit_sm").data.part, Part::new(0x102, true, 3, 2));
+        assert_eq!(read(&pdu, None).expect("submit_sm").data.part, Part::new(0x102, true, 3, 2));
         let data_sm = [&b"\0\x01\x01447700900123\0\0\x01122\0\0\0\x01"[..], &optional[..6]].concat();
         assert_eq!(text(&super::tests::pdu(command::DATA_SM, &data_sm)).as_deref(), Some("Hi"));
     }
@@ -534,7 +559,7 @@ pub(crate) mod tests {
     fn destinations() {
         let body = b"\0\x01\x01447700900123\0\x03\x01\x01\x0133612345678\0\x02friends\0\x01\0\x01122\0\0\0\0\0\0\0\0\x01\0\x02Hi";
         let pdu = pdu(command::SUBMIT_MULTI, body);
-        let read = read(&pdu).expect("submit_multi");
+        let read = read(&pdu, None).expect("submit_multi");
         assert_eq!(read.recipients.iter().map(Address::text).collect::<Vec<_>>(), ["+33612345678", "122"]);
         assert_eq!(text(&pdu).as_deref(), Some("Hi"));
     }
@@ -545,11 +570,14 @@ pub(crate) mod tests {
             [(4, &b""[..]), (8, b""), (0x10, b""), (0x20, b""), (0, b"\x04\x27\0\x01\x02")]
         {
             let parts = Sm { esm_class, coding: 0, text: b"id:0406 stat:DELIVRD", optional };
-            assert!(read(&sm(command::DELIVER_SM, &parts)).expect("deliver_sm").is_receipt, "{esm_class}");
+            assert!(
+                read(&sm(command::DELIVER_SM, &parts), None).expect("deliver_sm").is_receipt,
+                "{esm_class}"
+            );
         }
         // A client can't hide a message by calling it an acknowledgement.
         let parts = Sm { esm_class: 8, coding: 0, text: b"x", optional: b"" };
-        assert!(!read(&sm(command::SUBMIT_SM, &parts)).expect("submit_sm").is_receipt);
+        assert!(!read(&sm(command::SUBMIT_SM, &parts), None).expect("submit_sm").is_receipt);
     }
 
     #[test]
@@ -568,14 +596,14 @@ pub(crate) mod tests {
     #[test]
     fn p44_replace_and_broadcast() {
         let replace = pdu(command::REPLACE_SM, b"77\0\x01\x01447700900123\0\0\0\0\0\x02Hi");
-        let operation = read(&replace).expect("replace_sm");
+        let operation = read(&replace, None).expect("replace_sm");
         assert_eq!((text(&replace).as_deref(), operation.recipients.len()), (Some("Hi"), 0));
         assert_eq!(operation.originator.text(), "+447700900123");
         let body = b"\0\x01\x01447700900123\0\0\0\0\0\0\x08\0\x04\x24\0\x04\0H\0i\x06\x06\0\x01\x01";
         let broadcast = pdu(command::BROADCAST_SM, body);
         assert_eq!(text(&broadcast).as_deref(), Some("Hi"));
         assert!(carries_message(&broadcast) && carries_message(&replace));
-        assert_eq!(read(&pdu(command::BROADCAST_SM, &body[..30])), None);
+        assert_eq!(read(&pdu(command::BROADCAST_SM, &body[..30]), None), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::connection::Connections;
 use super::datagram::Lookups;
 use super::fragments::Fragments;
 use super::hep::Trust;
+use super::message::centres::Centres;
 use super::ss7::Ss7;
 use super::{Observer, Shared};
 use crate::counters::Counter;
@@ -49,6 +50,11 @@ impl Sessions {
     /// Takes TLS secrets that the operator's own servers logged. Returns how many lines gave one.
     pub(crate) fn learn_keys(&mut self, log: &str) -> usize {
         self.shared.keys.read(log)
+    }
+
+    /// Sets what is known of the site's message centres.
+    pub(crate) fn set_centres(&mut self, centres: Centres) {
+        self.shared.messages.set_centres(centres);
     }
 
     /// Sets the header that the site's switches keep the same on all legs of a conversation.

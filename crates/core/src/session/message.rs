@@ -5,6 +5,7 @@
 //! [`receipts`] the names of messages whose receipt may come.
 
 mod body;
+pub(crate) mod centres;
 mod parts;
 mod receipts;
 mod recent;
@@ -23,6 +24,7 @@ use crate::redact::Pii;
 use crate::session::{Observer, Receipt, Text, TextVia};
 
 use body::Content;
+use centres::Centres;
 use parts::{Parts, Piece};
 use receipts::{Early, Receipts};
 use recent::{Mark, Recent, mark};
@@ -33,9 +35,15 @@ pub(crate) struct Messages {
     recent: Recent,
     parts: Parts,
     receipts: Receipts,
+    centres: Centres,
 }
 
 impl Messages {
+    /// Sets what is known of the site's message centres.
+    pub(crate) fn set_centres(&mut self, centres: Centres) {
+        self.centres = centres;
+    }
+
     /// A SIP message. Anything but a MESSAGE request (RFC 3428) is left alone.
     pub(crate) fn sip(&mut self, message: &sip::Message<'_>, seen: &Seen<'_>, out: &mut impl Observer) {
         if message.status().is_some() || message.method() != Method::Message {
@@ -139,7 +147,7 @@ impl Messages {
         if let Some(response) = smpp::response(pdu) {
             return self.receipts.response(response.sequence, response.message_id, seen, out);
         }
-        let Some(operation) = smpp::read(pdu) else {
+        let Some(operation) = smpp::read(pdu, self.centres.alphabet(seen)) else {
             if smpp::carries_message(pdu) {
                 out.count(Counter::MessagesUnreadable, 1);
             }

@@ -1,5 +1,6 @@
 """A site with witnesses, through its front door: nothing starts without a quorum, and nothing that stops waits."""
 
+import hashlib
 import json
 import threading
 import time
@@ -89,6 +90,10 @@ def test_a_warrant_starts_with_a_quorum_and_its_proof_holds_offline(
     assert (standing.gap, {w.result for w in standing.witnesses}) == (0, {"cosigned"})
     assert len(site.offer(NOW).admissions) == 1
     assert site.verify_log().size == standing.size
+    # What comes after a quorum's signatures says which checkpoint it is not older than.
+    cosigned = hashlib.sha256((site.log / "cosigned").read_bytes()).hexdigest()
+    site.record("access", liid="LI-0001", count=1)
+    assert site.events("LI-0001")[-1].fields()["witnessed"] == cosigned
     file, policy = tmp_path / "a.tlog-proof", site.root / "witness-policy"
     assert main(["log", "proof", "LI-0001", "--site", str(site.root), "-o", str(file)]) == 0
     capsys.readouterr()

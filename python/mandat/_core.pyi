@@ -14,7 +14,12 @@ class Run:
     """One run of the point over sources, in capture time, from first packet to last."""
 
     def __init__(
-        self, config: bytes, sources: list[str], product_dir: str, run_id: str, controllers: list[str]
+        self,
+        config: bytes,
+        sources: list[str],
+        product_dir: str,
+        run_id: str,
+        controllers: list[str] = ...,
     ) -> None:
         """Opens the sources. `config` is the point configuration (JSON); `controllers` are the addresses that may
         send to a recording server (`siprec:ADDRESS:PORT`)."""

@@ -15,9 +15,18 @@ from mandat import errors
 from mandat.cli import failures
 from mandat.cli.app import ENTRIES
 from mandat.cli.warrant import REASONS
+from mandat.overseer.finding import Class
 from mandat.site import REVOCATIONS
 from tests.cli.conftest import Mandat
 
+FINDINGS = {
+    Class.BROKEN: "signature, tree, tiles or growth of the log don't hold.",
+    Class.UNEXPLAINED: "a leaf that is neither an opened event nor a dummy.",
+    Class.FALSE_OPENING: "an opening that doesn't lead to its leaf.",
+    Class.UNAUTHORISED: "a case's acts don't follow from its authority.",
+    Class.GAP: "events of a case are missing in between.",
+    Class.OFF_SCHEDULE: "leaves that aren't where the schedule has them.",
+}
 HEAVY = ("pyarrow", "pyrage", "rich", "numpy", "mandat.site", "mandat.log", "cryptography", "msgspec")
 ROOT = Path(__file__).parents[2]
 
@@ -117,8 +126,10 @@ def test_exit_codes_are_documented() -> None:
 def exit_codes() -> str:
     """The document."""
     classes = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert set(FINDINGS) == set(Class)
     rows = {kind.exit_code: f"`{kind.__name__}`: {(kind.__doc__ or '').splitlines()[0]}" for kind in classes}
     rows[1] = "`MandatError`: any other failure; the demo: something differs from its truth."
+    rows |= {found.code: f"`mandat audit`: {text}" for found, text in FINDINGS.items()}
     rows |= {
         0: "Done.",
         failures.UNEXPECTED: "A fault of Mandat itself; a report without identities was written.",

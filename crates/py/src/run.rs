@@ -42,6 +42,7 @@ struct Outlet {
 #[pymethods]
 impl Run {
     #[new]
+    #[pyo3(signature = (config, sources, product_dir, run_id, controllers = Vec::new()))]
     #[allow(clippy::needless_pass_by_value, reason = "Python lends nothing")]
     fn new(
         config: &[u8],

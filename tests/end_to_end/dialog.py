@@ -16,8 +16,8 @@ def expect(*what: int | str, optional: bool = False) -> str:
     return "".join(f"<recv {kind}{more}></recv>" for kind in kinds)
 
 
-def trying(*answers: int) -> str:
-    """Waits for answers; the proxy may say 100 first."""
+def trying(*answers: int | str) -> str:
+    """Waits for messages; the proxy may say 100 first."""
     return expect(100, optional=True) + expect(*answers)
 
 
@@ -33,7 +33,7 @@ def say(sound: str) -> str:
 
 def description(who: str, version: int = 1, direction: str = "sendrecv", session: int = 1) -> str:
     return (
-        f"Content-Type: {CONTENT}\nContent-Length: [len]\n\nv=0\n"
+        "Content-Type: application/sdp\nContent-Length: [len]\n\nv=0\n"
         f"o={who} {session} {version} IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n"
         f"m=audio [rtpstream_audio_port] RTP/AVP 8\na={direction}\n"
     )

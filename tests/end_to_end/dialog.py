@@ -67,6 +67,14 @@ def ask(
     return sent(text, *headers, body=body, again=method != "ACK")
 
 
+def refused(cseq: int, me: str, other: str, *, new: bool = False) -> str:
+    """The ACK of a refusal goes the way of its INVITE, and has the tag of the answer (RFC 3261, 17.1.1.3)."""
+    text = ask("ACK", cseq, me, other, new=new)
+    text = text.replace("Via: SIP/2.0/UDP 127.0.0.1:[local_port];branch=[branch]", "[last_Via:]")
+    lines = ("[last_To:]" if line.startswith("To: ") else line for line in text.split("\n"))
+    return "\n".join(lines)
+
+
 def answer(
     status: str, me: str, *headers: str, tagged: bool = False, body: str = "", again: bool = False
 ) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,18 +78,20 @@ def call(place: Path, name: str, telephones: dict[str, list[str]]) -> None:
             line += ["-mp", MEDIA[who], "-m", 1, "-cid_str", f"{name}@lab", "-nostdin", "-timeout", "30s"]
             log = place / f"{name}-{who}.log"
             line += ["-trace_err", "-error_file", place / f"{name}-{who}.err"]
-            started.append((who, running.enter_context(program(*map(str, line), log=log))))
-            listening(PORTS[who])
+            telephone = running.enter_context(program(*map(str, line), log=log))
+            started.append((who, telephone))
+            listening(PORTS[who], telephone, log)
         for who, telephone in started:
             code = telephone.wait(timeout=40)
             error = place / f"{name}-{who}.err"
             assert code == 0, f"{name}: {who}: {error.read_text() if error.exists() else code}"
 
 
-def listening(port: int) -> None:
+def listening(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
     """Waits until a telephone or the proxy has its port."""
-    line = ["timeout", "20", "sh", "-c", f"until ss -Hlun sport = :{port} | grep -q .; do sleep 0.02; done"]
-    subprocess.run(line, check=True)
+    while not subprocess.run(["ss", "-Hlun", f"sport = :{port}"], capture_output=True, check=True).stdout:
+        assert server.poll() is None, log.read_text()[-1000:]
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -100,9 +103,10 @@ def network(place: Path, capture: Path) -> Iterator[None]:
     (place / "kamailio.cfg").write_text(KAMAILIO.format(**names))
     for sound, octet in SOUNDS.items():
         (place / f"{sound}.al").write_bytes(bytes([octet]) * 1600)
+    log = place / "kamailio.log"
     line = ["kamailio", "-DD", "-E", "-m", "32", "-M", "4", "-Y", place, "-f", place / "kamailio.cfg"]
-    with contextlib.chdir(place), tap(capture, CAPTURED), program(*line, log=place / "kamailio.log"):
-        listening(PROXY)
+    with contextlib.chdir(place), tap(capture, CAPTURED), program(*line, log=log) as proxy:
+        listening(PROXY, proxy, log)
         yield
 
 

@@ -318,6 +318,18 @@ fn cause(call: &mut Call, value: &[u8]) {
     }
 }
 
+/// Why a step of History-Info became the target, as its URI says (RFC 4458, 2).
+fn target_cause(step: &Step) -> Option<u16> {
+    more::reason(step.uri.0.as_bytes()).map(|r| r.1)
+}
+
+/// The step from which one of sorted steps came: that whose index is its own without the last number, else the one before.
+fn above<'a>(sorted: &[&'a Step], at: usize) -> Option<&'a Step> {
+    let before = sorted.get(..at)?;
+    let parent = sorted.get(at)?.index.as_deref().and_then(|i| i.rsplit_once('.')).map(|(parent, _)| parent);
+    before.iter().rev().find(|s| parent.is_some() && s.index.as_deref() == parent).or(before.last()).copied()
+}
+
 /// `1.2` before `1.10`.
 fn order(index: &str) -> Vec<u32> {
     index.split('.').map(|n| n.parse().unwrap_or(u32::MAX)).collect()
@@ -331,9 +343,15 @@ impl Course {
         let party = |role: Role| call.parties.iter().find(|p| p.role == role).map(|p| p.uri.clone());
         let mut histories: Vec<&Step> = of(StepBy::HistoryInfo).collect();
         histories.sort_by_key(|s| s.index.as_deref().map(order));
-        // A step that another one follows and that says why it failed was diverted from.
-        let diverted: Vec<_> =
-            histories.iter().filter(|s| s.cause.is_some()).map(|s| s.uri.clone()).collect();
+        // A step that says why it failed was diverted from; one whose URI says why it became the target (RFC 4458) is
+        // where the call went on to, and the step above it (RFC 7044, 10.3) was diverted from.
+        let failed = |s: &Step| s.cause.is_some() && s.cause != target_cause(s);
+        let from = |(at, s): (usize, &&Step)| match target_cause(s) {
+            _ if failed(s) => Some(s.uri.clone()),
+            Some(_) => above(&histories, at).map(|s| s.uri.clone()),
+            None => None,
+        };
+        let diverted: Vec<_> = histories.iter().enumerate().filter_map(from).collect();
         // RFC 5806: each diverting party puts itself on top.
         let diversions: Vec<_> = of(StepBy::Diversion).map(|s| s.uri.clone()).collect();
         let div: Vec<_> = of(StepBy::PassportDiv).map(|s| s.uri.clone()).collect();
@@ -343,7 +361,7 @@ impl Course {
         out.last_redirecting = diversions.first().or(diverted.last()).or(div.last()).map(uri);
         out.dialled = dialled.or_else(|| out.originally_called.clone()).or_else(|| party(Role::RequestUri));
         if call.answer.is_some() {
-            let last = histories.iter().rev().find(|s| s.cause.is_none()).map(|s| uri(&s.uri));
+            let last = histories.iter().rev().find(|s| !failed(s)).map(|s| uri(&s.uri));
             let asserted = call.asserted(Side::Callee);
             out.reached = asserted.or(last).or_else(|| party(Role::RequestUri));
         }

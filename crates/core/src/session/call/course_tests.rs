@@ -183,6 +183,26 @@ fn p14_dialled_diverted_and_reached_are_kept_apart() {
 }
 
 #[test]
+fn p14_a_cause_in_the_uri_of_history_info_is_why_it_became_the_target() {
+    let mut tap = Tap::new();
+    let history = "History-Info: <sip:a@h>;index=1, <sip:b@h;cause=302>;index=1.1, <sip:c@h;cause=486>;index=1.1.1, \
+                   <sip:d@h;cause=486?Reason=SIP%3Bcause%3D408>;index=1.1.2, <sip:e@h;cause=408>;index=1.1.2.1";
+    tap.at(1).raw(invite("1", history, "").as_bytes()).raw(answer("1", "", "").as_bytes());
+    let d = course(&tap, "1").sort_out(call(&tap, "1"));
+    let told = [d.dialled, d.originally_called, d.last_redirecting, d.reached].map(|p| p.unwrap().0);
+    assert_eq!(told.each_ref().map(|t| &**t), ["sip:a@h", "sip:a@h", "sip:d@h", "sip:e@h"]);
+    let fork =
+        "History-Info: <sip:a@h>;index=1, <sip:b@h;cause=302>;index=1.1, <sip:c@h;cause=302>;index=1.2";
+    tap.raw(invite("2", fork, "").as_bytes()).raw(answer("2", "", "").as_bytes());
+    let d = course(&tap, "2").sort_out(call(&tap, "2"));
+    assert_eq!(
+        d.last_redirecting.unwrap().0.as_ref(),
+        "sip:a@h",
+        "what stands above, not what stands before"
+    );
+}
+
+#[test]
 fn p15_every_identity_has_its_source_and_its_trust() {
     let mut tap = Tap::new();
     let headers = "P-Served-User: <sip:served@h>;sescase=orig\r\nContact: <sip:line7@10.1.2.3>\r\nPrivacy: id;user\r\n\

@@ -4,10 +4,9 @@
 //! (`frames.rs`). Each stream is placed by its RTP timestamps from where its first packet arrived. Nothing is made up: what did not
 //! come is silence and a mark. The evidence (the packets) is kept elsewhere, so all choices here can be checked.
 
-use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 
 use mandat_core::{Audio, Encoding, Side, Time};
-use sha2::{Digest, Sha256};
 
 use crate::g711::pcm_of;
 
@@ -94,8 +93,9 @@ pub(crate) enum Placed {
 struct Said {
     side: Side,
     ssrc: u32,
-    /// Sequence, timestamp, digest of the payload. All must agree: a forger's packets hide nobody's.
-    packets: VecDeque<(u16, u32, [u8; 32])>,
+    /// Sequence, timestamp and hash of the payload of the last ones, each at its sequence's place. All must agree: a
+    /// forger's packets hide nobody's, and the hash has a secret of its own.
+    packets: [Option<(u16, u32, u64)>; WINDOW as usize],
 }
 
 /// How one stream lies on the time line.
@@ -130,6 +130,7 @@ pub(crate) struct Timeline {
     streams: Vec<Stream>,
     /// One a source, so no more than there are streams.
     said: Vec<Said>,
+    hasher: RandomState,
     marks: Vec<Gap>,
     /// Gaps that nothing can fill any more, for the recording's list.
     pub(crate) lost: Vec<Gap>,
@@ -137,13 +138,14 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    pub(crate) const fn new(start: Time) -> Self {
+    pub(crate) fn new(start: Time) -> Self {
         Self {
             start,
             origin: 0,
             channels: [Vec::new(), Vec::new()],
             streams: Vec::new(),
             said: Vec::new(),
+            hasher: RandomState::new(),
             marks: Vec::new(),
             lost: Vec::new(),
             lost_unlisted: 0,
@@ -225,22 +227,15 @@ impl Timeline {
 
     /// Notes a packet; false if it is one that was heard already, on the other side of a relay.
     fn is_new(&mut self, audio: &Audio, payload: &[u8]) -> bool {
-        let packet = (audio.sequence, audio.timestamp, Sha256::digest(payload).into());
+        let packet = (audio.sequence, audio.timestamp, self.hasher.hash_one(payload));
         let same = |s: &Said| s.side == audio.side && s.ssrc == audio.ssrc;
         let index = self.said.iter().position(same).unwrap_or_else(|| {
-            self.said.push(Said { side: audio.side, ssrc: audio.ssrc, packets: VecDeque::new() });
+            self.said.push(Said { side: audio.side, ssrc: audio.ssrc, packets: [None; WINDOW as usize] });
             self.said.len() - 1
         });
-        let packets = &mut self.said[index].packets;
-        // The copy comes soon after: it is found among the last ones.
-        if packets.iter().rev().any(|known| *known == packet) {
-            return false;
-        }
-        if packets.len() == WINDOW as usize {
-            packets.pop_front();
-        }
-        packets.push_back(packet);
-        true
+        // The copy comes soon after: nothing else has taken its place by then.
+        let place = &mut self.said[index].packets[usize::from(audio.sequence) % WINDOW as usize];
+        place.replace(packet) != Some(packet)
     }
 
     /// The next piece that no packet can change any more at `now`.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .lab import program
+from .switch import kamailio
 
 SIP, TLS, WS, WSS = 25460, 5061, 25462, 25463
 """Its ports: UDP, TLS (RFC 3261's own, by which an unread connection is told), WebSocket in the clear, over TLS."""
@@ -98,10 +99,8 @@ def registrar(
     """The server. `modules` loads more of them, `first` is done with each request, `media` with each description."""
     certificate(place)
     names = {"SIP": SIP, "TLS": TLS, "WS": WS, "WSS": WSS, "place": place}
-    config = place / "registrar.cfg"
-    config.write_text(CONFIG.format(modules=modules, first=first, media=media, **names))
+    line = kamailio(place, CONFIG.format(modules=modules, first=first, media=media, **names))
     log = place / "registrar.log"
-    line = ["kamailio", "-DD", "-E", "-m", "32", "-M", "8", "-Y", str(place), "-f", str(config)]
     with program(*line, log=log) as server:
         until(lambda: server.poll() is not None or listening(WSS), "kamailio")
         assert server.poll() is None, log.read_text()[-2000:]

@@ -14,14 +14,13 @@ PROXY, FIRST, SECOND, CALLER, MEDIA = 25060, 25070, 25080, 25090, 26000
 
 TOOLS = ("kamailio", "sipp", "tcpdump")
 
-KAMAILIO = f"""
-#!KAMAILIO
+ROUTING = """#!KAMAILIO
 debug=1
 log_stderror=yes
 children=1
 disable_tcp=yes
 auto_aliases=no
-listen=udp:127.0.0.1:{PROXY}
+listen=udp:127.0.0.1:{port}
 loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "rr.so"
@@ -41,10 +40,16 @@ request_route {{
     }}
     if (!is_method("INVITE")) {{ sl_send_reply("405", "Only calls"); exit; }}
     record_route();
-    if ($rU =~ "9$") append_branch("sip:second@127.0.0.1:{SECOND}");
-    $du = "sip:127.0.0.1:{FIRST}";
+{invite}
     t_relay();
 }}
+{more}
+"""
+"""A proxy of calls on `port`; `invite` says where a new one goes, `more` are further routes."""
+
+INVITE = f"""
+    if ($rU =~ "9$") append_branch("sip:second@127.0.0.1:{SECOND}");
+    $du = "sip:127.0.0.1:{FIRST}";
 """
 
 HEAD = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
@@ -130,29 +135,23 @@ def missing() -> list[str]:
     return [tool for tool in TOOLS if shutil.which(tool) is None]
 
 
+def kamailio(place: Path, configuration: str) -> list[str]:
+    """What starts Kamailio in the foreground, under a configuration that is written into `place`."""
+    path = place / "kamailio.cfg"
+    path.write_text(configuration)
+    return ["kamailio", "-DD", "-E", "-m", "32", "-M", "8", "-Y", str(place), "-f", str(path)]
+
+
 @contextlib.contextmanager
 def proxy(place: Path, capture: Path) -> Iterator[None]:
     """The proxy, and a tap on loopback that writes `capture`."""
-    (place / "kamailio.cfg").write_text(KAMAILIO)
-    server = [
-        "kamailio",
-        "-DD",
-        "-E",
-        "-m",
-        "32",
-        "-M",
-        "4",
-        "-Y",
-        str(place),
-        "-f",
-        str(place / "kamailio.cfg"),
-    ]
+    server = kamailio(place, ROUTING.format(port=PROXY, invite=INVITE, more=""))
     with (
         tap(capture, f"udp portrange {PROXY}-{MEDIA + 500}"),
-        program(*server, log=place / "kamailio.log") as kamailio,
+        program(*server, log=place / "kamailio.log") as running,
     ):
         time.sleep(1.5)
-        assert kamailio.poll() is None, (place / "kamailio.log").read_text()
+        assert running.poll() is None, (place / "kamailio.log").read_text()
         yield
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from . import resolver
 from .lab import Lab, program, tap
 
 TOOLS = ("nginx", "unbound", "tcpdump", "curl", "dig", "openssl")
@@ -32,22 +33,6 @@ http {{
     return 200 "secret";
   }}
 }}
-"""
-
-UNBOUND = """
-server:
-  interface: {address}
-  access-control: 127.0.0.0/8 allow
-  chroot: ""
-  username: ""
-  directory: "{place}"
-  pidfile: ""
-  use-syslog: no
-  do-daemonize: no
-  local-zone: "example." redirect
-  local-data: "example. 60 IN A 127.0.0.1"
-remote-control:
-  control-enable: no
 """
 
 
@@ -85,12 +70,12 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keys = ("-keyout", str(place / "k.pem"), "-out", str(place / "c.pem"))
     assert ask("openssl", "req", "-x509", *subject, *keys)
     (place / "nginx.conf").write_text(NGINX.format(place=place, http=HTTP, https=HTTPS))
-    (place / "unbound.conf").write_text(UNBOUND.format(place=place, address=RESOLVER))
+    unbound = resolver.configure(place, RESOLVER)
     pcap = place / "traffic.pcap"
     ports = f"port {HTTP} or port {HTTPS} or (port 53 and host {RESOLVER})"
     with ExitStack() as stack:
         stack.enter_context(program("nginx", "-c", str(place / "nginx.conf")))
-        stack.enter_context(program("unbound", "-c", str(place / "unbound.conf")))
+        stack.enter_context(program("unbound", "-c", unbound))
         until(lambda: get("first.example", tls=False))
         if not dig("first.example"):
             until(lambda: dig("first.example"))

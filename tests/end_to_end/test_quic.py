@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from . import resolver
 from .lab import Lab, program, tap
 from .registrar import certificate, until
 
@@ -35,24 +36,6 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 RESOLVER, DOT = "127.0.0.78", 853
-UNBOUND = """
-server:
-  interface: {address}@{port}
-  tls-port: {port}
-  tls-service-key: "{place}/key.pem"
-  tls-service-pem: "{place}/cert.pem"
-  access-control: 127.0.0.0/8 allow
-  chroot: ""
-  username: ""
-  directory: "{place}"
-  pidfile: ""
-  use-syslog: no
-  do-daemonize: no
-  local-zone: "example." redirect
-  local-data: "example. 60 IN A 127.0.0.1"
-remote-control:
-  control-enable: no
-"""
 
 
 async def visit(place: Path, names: list[str], kind: dict[str, Any], protocol: str = "h3") -> None:
@@ -108,8 +91,8 @@ def test_p56_dns_over_quic_is_told_and_its_server_is_no_visit(lab: Lab, place: P
 
 
 def test_p56_dns_over_tls_is_told_and_what_it_asks_is_not_guessed(lab: Lab, place: Path) -> None:
-    config = place / "unbound.conf"
-    config.write_text(UNBOUND.format(address=RESOLVER, port=DOT, place=place))
+    keys = (f'tls-service-key: "{place}/key.pem"', f'tls-service-pem: "{place}/cert.pem"')
+    config = resolver.configure(place, f"{RESOLVER}@{DOT}", f"tls-port: {DOT}", *keys)
 
     def ask(name: str) -> bool:
         line = ["dig", "+tls", "+tries=1", "+time=3", "-p", str(DOT), f"@{RESOLVER}", name]

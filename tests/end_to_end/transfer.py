@@ -11,6 +11,7 @@ from typing import Any
 
 from .dialog import NUMBERS, PORTS, PROXY
 from .lab import Lab, program, tap
+from .switch import ROUTING, kamailio
 
 CAPTURED = "udp portrange 28060-28499"
 MEDIA = {"target": 28100, "shop": 28200, "third": 28300}
@@ -24,37 +25,13 @@ SOUNDS = {
 }
 """What is said, one octet for each sound: the payload of a packet tells who sent it, and when."""
 
-KAMAILIO = """#!KAMAILIO
-debug=1
-log_stderror=yes
-children=1
-disable_tcp=yes
-auto_aliases=no
-listen=udp:127.0.0.1:{proxy}
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-request_route {{
-    if (is_method("CANCEL")) {{
-        if (t_check_trans()) t_relay();
-        exit;
-    }}
-    if (has_totag()) {{
-        if (loose_route()) {{ t_relay(); exit; }}
-        if (is_method("ACK") && t_check_trans()) t_relay();
-        exit;
-    }}
-    if (!is_method("INVITE")) {{ sl_send_reply("405", "Only calls"); exit; }}
-    record_route();
+INVITE = """
     if ($rU == "+{shop}") $du = "sip:127.0.0.1:{shop_port}";
     else if ($rU == "+{third}") $du = "sip:127.0.0.1:{third_port}";
     else $du = "sip:127.0.0.1:{target_port}";
     if ($hdr(X-Diverts) != $null) t_on_failure("DIVERT");
-    t_relay();
-}}
+"""
+DIVERT = """
 failure_route[DIVERT] {{
     if (!t_check_status("302")) exit;
     $ru = "sip:+{third}@127.0.0.1:{third_port}";
@@ -99,12 +76,12 @@ def network(place: Path, capture: Path) -> Iterator[None]:
     """The proxy and a tap on it and on all media."""
     lacking = [tool for tool in ("kamailio", "sipp", "tcpdump") if shutil.which(tool) is None]
     assert not lacking, f"not installed: {', '.join(lacking)}: ./dev setup"
-    names = {**NUMBERS, "proxy": PROXY, **{f"{who}_port": port for who, port in PORTS.items()}}
-    (place / "kamailio.cfg").write_text(KAMAILIO.format(**names))
+    names = {**NUMBERS, **{f"{who}_port": port for who, port in PORTS.items()}}
+    routes = {"invite": INVITE.format(**names), "more": DIVERT.format(**names)}
+    line = kamailio(place, ROUTING.format(port=PROXY, **routes))
     for sound, octet in SOUNDS.items():
         (place / f"{sound}.al").write_bytes(bytes([octet]) * 1600)
     log = place / "kamailio.log"
-    line = ["kamailio", "-DD", "-E", "-m", "32", "-M", "4", "-Y", place, "-f", place / "kamailio.cfg"]
     with contextlib.chdir(place), tap(capture, CAPTURED), program(*line, log=log) as proxy:
         listening(PROXY, proxy, log)
         yield

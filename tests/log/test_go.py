@@ -1,15 +1,14 @@
 """Go's x/mod, which shares no code with us, must give the same verdicts."""
 
-import json
-import shutil
 import subprocess
 from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
+from verifiers import build, ours, theirs
 
-from mandat.log import Checkpoint, LogFault, LogWriter, Signer, Tiles, Verifier
-from mandat.log.merkle import MAX_PROOF, leaf_hash, verify_consistency, verify_inclusion
+from mandat.log import Checkpoint, LogFault, LogWriter, Signer, Tiles
+from mandat.log.merkle import MAX_PROOF
 
 SIZES = (1, 2, 255, 256, 257, 1000, 4000)
 GO = Path(__file__).parents[1] / "go"
@@ -17,39 +16,7 @@ GO = Path(__file__).parents[1] / "go"
 
 @pytest.fixture(scope="module")
 def checkverify(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("go") is None:
-        pytest.skip("Go isn't installed")
-    program = tmp_path_factory.mktemp("go") / "checkverify"
-    command = ["go", "build", "-o", str(program), "."]
-    built = subprocess.run(command, cwd=GO, capture_output=True, text=True, check=False)
-    if built.returncode and "dial" in built.stderr:
-        pytest.skip("the Go module proxy can't be reached")
-    assert built.returncode == 0, built.stderr
-    return program
-
-
-def ours(case: dict, verifier: Verifier) -> str:
-    try:
-        head = Checkpoint.open(case["checkpoint"].encode(), verifier)
-        if case.get("older"):
-            older = Checkpoint.open(case["older"].encode(), verifier)
-            proof = [b64decode(item) for item in case["consistency"]]
-            good = verify_consistency(older.size, head.size, older.root, head.root, proof)
-        else:
-            proof = [b64decode(item) for item in case["proof"]]
-            leaf = leaf_hash(b64decode(case["entry"]))
-            good = verify_inclusion(leaf, case["index"], head.size, proof, head.root)
-    except LogFault:
-        return "refused"
-    return "ok" if good else "refused"
-
-
-def theirs(program: Path, cases: list[dict], verifier: Verifier) -> list[str]:
-    lines = "".join(json.dumps(case) + "\n" for case in cases)
-    done = subprocess.run(
-        [str(program), verifier.vkey], input=lines, capture_output=True, text=True, check=True
-    )
-    return done.stdout.split()
+    return build("go", tmp_path_factory.mktemp("go"))
 
 
 def b64(items: list[bytes]) -> list[str]:
@@ -102,8 +69,8 @@ def test_same_verdict_on_proofs_and_forgeries(log, events, checkverify: Path) ->
             cases.append({"checkpoint": note, "older": older, "consistency": b64(tiles.consistency(old))})
         notes.append(note)
     forged = [forgery for case in cases for forgery in forgeries(case, other)]
-    assert theirs(checkverify, cases, log.signer.verifier) == ["ok"] * len(cases)
-    verdicts = theirs(checkverify, forged, log.signer.verifier)
+    assert theirs([str(checkverify), log.signer.verifier.vkey], cases) == ["ok"] * len(cases)
+    verdicts = theirs([str(checkverify), log.signer.verifier.vkey], forged)
     assert verdicts == [ours(case, log.signer.verifier) for case in forged]
     assert [ours(case, log.signer.verifier) for case in cases] == ["ok"] * len(cases)
     assert verdicts.count("refused") > len(verdicts) * 0.7
@@ -137,5 +104,7 @@ def test_a_fork_is_refused_by_both(log, events, checkverify: Path, tmp_path: Pat
         "consistency": b64(Tiles(tmp_path / "fork", 400).consistency(300)),
     }
     assert (
-        theirs(checkverify, [case], log.signer.verifier) == [ours(case, log.signer.verifier)] == ["refused"]
+        theirs([str(checkverify), log.signer.verifier.vkey], [case])
+        == [ours(case, log.signer.verifier)]
+        == ["refused"]
     )

@@ -181,6 +181,12 @@ def signature_line(name: str, key_id: bytes, signature: bytes) -> str:
     return f"{_DASH}{name} {b64encode(key_id + signature).decode()}\n"
 
 
+def lines_of(name: str, lines: bytes) -> bytes:
+    """Only the signature lines under one name: what others signed is left out, none of it verified."""
+    mark = f"{_DASH}{name} ".encode()
+    return b"".join(line for line in lines.splitlines(keepends=True) if line.startswith(mark))
+
+
 def valid_name(name: str) -> bool:
     """Whether a key may have this name."""
     # Surrogates stand for octets that are no UTF-8.

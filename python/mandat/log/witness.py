@@ -29,7 +29,7 @@ from .cosign import Algorithm, CosignatureSigner, Cosigner, timestamp
 from .durable import PRIVATE, make_directory, write_atomic
 from .fault import Fault, LogFault
 from .merkle import EMPTY_ROOT, HASH_SIZE, verify_consistency
-from .note import NoteKey, open_signatures, split_note
+from .note import NoteKey, lines_of, open_signatures, split_note
 from .policy import log_key
 
 # "The client MUST NOT send more than 63 consistency proof lines."
@@ -199,7 +199,7 @@ class Witness:
             write_atomic(place / "seen", note, PRIVATE)
         lines = "".join(signer.line(text, moment) for signer in self.signers).encode()
         log_lines = note[len(text.encode()) + 1 :]
-        write_atomic(place / "checkpoint", f"{text}\n".encode() + _of_log(log_lines, new.origin) + lines)
+        write_atomic(place / "checkpoint", f"{text}\n".encode() + lines_of(new.origin, log_lines) + lines)
         return Answer(Status.OK, lines)
 
     def _seen(self, place: Path) -> Seen:
@@ -259,12 +259,6 @@ def write_request(old: int, proof: Sequence[bytes], note: bytes) -> bytes:
     """An add-checkpoint request."""
     lines = b"".join(binascii.b2a_base64(item) for item in proof)
     return b"old %d\n" % old + lines + b"\n" + note
-
-
-def _of_log(lines: bytes, origin: str) -> bytes:
-    """Only the log's own lines: a client may have sent others, which say nothing here."""
-    mark = f"\u2014 {origin} ".encode()
-    return b"".join(line for line in lines.splitlines(keepends=True) if line.startswith(mark))
 
 
 def _refusal(status: Status, why: str) -> Answer:

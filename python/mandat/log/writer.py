@@ -113,13 +113,9 @@ class LogWriter:
 
         In fixed slots this may wait for the next tick; `told` hears for how long (seconds).
         """
-        drafts = self._drafts(events)
-        if not drafts:
-            return []
-        with self._turn() as lock:
-            if not self.fixed:
-                return self._commit(lock, self._pad(drafts, now), now)
-            self._write(lock, lambda: self._queue.add(drafts))
+        drafts, written = self._enter(events, now)
+        if written is not None:
+            return written
         try:
             while True:
                 indices = self._found(drafts, self.advance(now, told=told))
@@ -133,13 +129,9 @@ class LogWriter:
 
     def defer(self, events: Sequence[Event], now: float | None = None) -> list[int | None]:
         """Log events as soon as there is room, without waiting: on return they are durable. None: no index yet."""
-        drafts = self._drafts(events)
-        if not drafts:
-            return []
-        with self._turn() as lock:
-            if not self.fixed:
-                return list(self._commit(lock, self._pad(drafts, now), now))
-            self._write(lock, lambda: self._queue.add(drafts))
+        drafts, written = self._enter(events, now)
+        if written is not None:
+            return [*written]
         try:
             self.advance(now, most=1)
         except LogFault as fault:
@@ -206,12 +198,20 @@ class LogWriter:
         self._dummy_keys()
         schedule = Schedule.read(self._directory).then(segment)
         index = self.append([schedule_event(segment, actor)], now)[0]
-        with self._turn() as lock:
-            self._write(lock, lambda: schedule.write(self._directory))
+        with self._turn():
+            self._write(lambda: schedule.write(self._directory))
         return index
 
-    def _drafts(self, events: Sequence[Event]) -> list[Draft]:
-        return [Draft.of(facts(event.kind, event.liid, event.actor, event.fields)) for event in events]
+    def _enter(self, events: Sequence[Event], now: float | None) -> tuple[list[Draft], list[int] | None]:
+        """Events as drafts: written at once without a clock, which gives their indices; else put in the queue."""
+        drafts = [Draft.of(facts(event.kind, event.liid, event.actor, event.fields)) for event in events]
+        if not drafts:
+            return drafts, []
+        with self._turn() as lock:
+            if not self.fixed:
+                return drafts, self._commit(lock, self._pad(drafts, now), now)
+            self._write(lambda: self._queue.add(drafts))
+        return drafts, None
 
     def _position(self, now: float) -> Position:
         return Schedule.read(self._directory).position(
@@ -261,8 +261,8 @@ class LogWriter:
         return [at.get(draft.randomness) for draft in drafts]
 
     def _withdraw(self, drafts: Sequence[Draft]) -> None:
-        with suppress(LogFault), self._turn() as lock:
-            self._write(lock, lambda: self._queue.remove(draft.randomness for draft in drafts))
+        with suppress(LogFault), self._turn():
+            self._write(lambda: self._queue.remove(draft.randomness for draft in drafts))
 
     @contextmanager
     def _turn(self) -> Iterator[int]:
@@ -287,7 +287,7 @@ class LogWriter:
                 raise _unwritable(error, self._directory) from None
             return True
 
-    def _write(self, lock: int, act: Callable[[], None]) -> None:
+    def _write(self, act: Callable[[], None]) -> None:
         try:
             act()
         except OSError as error:

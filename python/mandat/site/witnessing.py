@@ -16,6 +16,7 @@ import msgspec
 from mandat.errors import LogError, MandatError, Refusal
 from mandat.log import Checkpoint, LogWriter, Tiles, Verifier, read_checkpoint
 from mandat.log.client import ADVICE, WITNESS_SECONDS, Outcome, Result, submit, with_cosignatures
+from mandat.log.note import lines_of
 from mandat.log.policy import Policy, Verdict, shown
 from mandat.site import files
 
@@ -238,7 +239,5 @@ class Witnessing:
 
 def _own_lines(note: bytes, verifier: Verifier) -> bytes:
     """The note with the log's own lines only: what others signed is nothing to a witness."""
-    mark = f"\u2014 {verifier.name} ".encode()
     head, blank, lines = note.partition(b"\n\n")
-    own = b"".join(line for line in lines.splitlines(keepends=True) if line.startswith(mark))
-    return head + blank + own
+    return head + blank + lines_of(verifier.name, lines)

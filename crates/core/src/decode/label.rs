@@ -1,19 +1,15 @@
 //! Labels of media descriptions (RFC 4574). Only the descriptions of recording sessions are asked for them, so they are
 //! read here and not with everything else.
 
-use memchr::memchr_iter;
 use smallvec::SmallVec;
 
-use super::sdp::MAX_MEDIA;
+use super::sdp::{Lines, MAX_MEDIA};
 use super::sip::trim;
 
 /// The label of each media description, in order; `None` for one that has none. The first counts.
 pub(crate) fn labels(description: &[u8]) -> SmallVec<[Option<&[u8]>; 4]> {
     let mut out: SmallVec<[Option<&[u8]>; 4]> = SmallVec::new();
-    let mut start = 0;
-    for end in memchr_iter(b'\n', description).chain([description.len()]) {
-        let line = trim(description.get(start..end).unwrap_or_default());
-        start = end + 1;
+    for line in Lines(description) {
         if line.starts_with(b"m=") {
             if out.len() == MAX_MEDIA {
                 break;

@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
 }
 
 /// The lines of a description, each without white space at its ends.
-struct Lines<'a>(&'a [u8]);
+pub(super) struct Lines<'a>(pub(super) &'a [u8]);
 
 impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];

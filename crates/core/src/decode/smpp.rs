@@ -317,13 +317,11 @@ fn receipt(optional: &Optional<'_>, octets: &[u8], is_receipt: bool) -> Option<R
 
 /// SMPP 3.4, 5.2.19. Zero is "the centre's default", which is the GSM alphabet unless the octets prove that it isn't.
 fn coding_of(coding: u8, octets: &[u8], default: Option<Alphabet>) -> Coding {
-    Coding::plain(match (coding, default) {
-        (0, Some(known)) => known,
-        (coding, _) => return any_centre(coding, octets),
-    })
-}
-
-fn any_centre(coding: u8, octets: &[u8]) -> Coding {
+    if coding == 0
+        && let Some(known) = default
+    {
+        return Coding::plain(known);
+    }
     Coding::plain(match coding {
         0 if octets.is_ascii() => Alphabet::Gsm7(Shifts::default()),
         // A septet has no eighth bit: this centre's default is an 8-bit alphabet.
